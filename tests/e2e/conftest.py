@@ -1,0 +1,75 @@
+"""Fixtures of the end-to-end tests: the outside programs, each skipped with instructions where it is missing."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from playwright.sync_api import Error as PlaywrightError
+from playwright.sync_api import sync_playwright
+
+HERE = Path(__file__).resolve().parent
+# Test folders are no packages; the bed's parts are imported by the name of their folder.
+sys.path.insert(0, str(HERE))
+
+from bed.programs import unavailable  # noqa: E402 - needs the path above
+from bed.provider import PROVIDER_DIRECTORY  # noqa: E402 - same
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from playwright.sync_api import Browser
+
+CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
+CHROMIUM_ARGUMENTS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+NPM_SECONDS = 300
+
+
+@pytest.fixture(scope="session")
+def node_modules() -> Path:
+    """The provider's dependencies, installed from its lock file where they are not yet."""
+    folder = PROVIDER_DIRECTORY / "node_modules"
+    if shutil.which("node") is None:
+        unavailable("Node.js", "install Node.js 20 or later (Debian: `apt-get install nodejs npm`)")
+    # npm writes this file last: an installation that was cut short is made anew.
+    if not (folder / ".package-lock.json").exists():
+        if shutil.which("npm") is None:
+            unavailable("npm", "install npm (Debian: `apt-get install npm`)")
+        done = subprocess.run(
+            ["npm", "ci", "--ignore-scripts"],
+            cwd=PROVIDER_DIRECTORY,
+            capture_output=True,
+            text=True,
+            timeout=NPM_SECONDS,
+            check=False,
+        )
+        if done.returncode:
+            unavailable("npm `oidc-provider`", f"`npm ci` in {PROVIDER_DIRECTORY} failed:\n{done.stderr[-2000:]}")
+    return folder
+
+
+@pytest.fixture
+def chromium() -> Iterator[Browser]:
+    """A real, headless Chromium. One for each test: Playwright's loop would get in the way of asynchronous tests."""
+    path = next(filter(None, map(shutil.which, CHROMIUM_NAMES)), None)
+    if path is None:
+        unavailable("Chromium", "install it (Debian: `apt-get install chromium`)")
+    with sync_playwright() as playwright:
+        try:
+            browser = playwright.chromium.launch(executable_path=path, headless=True, args=list(CHROMIUM_ARGUMENTS))
+        except PlaywrightError as error:
+            unavailable("a Chromium that starts", str(error))
+        yield browser
+        browser.close()
