@@ -43,7 +43,7 @@ class LazyGroup(click.Group):
 @click.group(
     cls=LazyGroup,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="Start with `acrux init my-policies`, then `acrux check my-policies` and `acrux serve --policies my-policies`.",
+    epilog="Start with `acrux init my-policies`, then `acrux check` it and `acrux serve --policies my-policies`.",
 )
 @click.version_option(acrux.__version__, prog_name="acrux")
 def command() -> None:
