@@ -1,0 +1,1 @@
+"""The HTTP API: routes, problems, authentication. No decisions of its own."""
