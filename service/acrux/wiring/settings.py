@@ -1,0 +1,45 @@
+"""The settings of one node, as `acrux serve` gives them. Values only; flags and files are the command line's."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class ServeSettings:
+    """How one node serves (http-api.md, "Serving"; each is a flag, an `ACRUX_*` setting and a line of the TOML file).
+
+    Attributes:
+        policies: the policy directory.
+        state: what is local to the node: spool, last good policy, cached tokens, the service key by default.
+        database_url: `sqlite:///path` or `postgresql://...`.
+        host, port: where to listen; port 0 picks a free one.
+        workers: how many worker processes serve.
+        durability: what a 200 promises (decision-log.md).
+        on_log_failure: what callers may do when a record can't be made durable.
+        service_key_file: the service's key; nodes of one service share it.
+        cel_engine: the engine that decides.
+        watch: reload on edits in place too, for development.
+        migrate: whether to migrate the database at start; without, an old schema is refused.
+        metrics_public: whether `/metrics` answers without a token.
+        decision_ttl_seconds: how long a decision may be used.
+        show_token: print the first operator token, since a person is looking.
+    """
+
+    policies: Path
+    state: Path
+    database_url: str
+    host: str = "127.0.0.1"
+    port: int = 8080
+    workers: int = 1
+    durability: Literal["spool", "database"] = "spool"
+    on_log_failure: Literal["refuse", "ceiling"] = "refuse"
+    service_key_file: Path = Path(".acrux/service-key")
+    cel_engine: str = "google"
+    watch: bool = False
+    migrate: bool = True
+    metrics_public: bool = False
+    decision_ttl_seconds: int = 600
+    show_token: bool = False
