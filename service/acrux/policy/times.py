@@ -34,7 +34,7 @@ def parse_date(text: str) -> date | None:
 
 
 def parse_timestamp(text: str) -> datetime | None:
-    """The moment, in UTC, of an RFC 3339 date-time with its zone; None for what is none. Below a microsecond: cut off."""
+    """The moment, in UTC, of an RFC 3339 date-time with its zone; None for what is none. Microseconds at best."""
     found = _TIMESTAMP.fullmatch(text)
     if found is None:
         return None
