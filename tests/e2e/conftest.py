@@ -16,7 +16,8 @@ HERE = Path(__file__).resolve().parent
 # Test folders are no packages; the bed's parts are imported by the name of their folder.
 sys.path.insert(0, str(HERE))
 
-from bed.programs import unavailable  # noqa: E402 - needs the path above
+from bed.company import Company  # noqa: E402 - needs the path above
+from bed.programs import unavailable  # noqa: E402 - same
 from bed.provider import PROVIDER_DIRECTORY  # noqa: E402 - same
 
 if TYPE_CHECKING:
@@ -73,3 +74,11 @@ def chromium() -> Iterator[Browser]:
             unavailable("a Chromium that starts", str(error))
         yield browser
         browser.close()
+
+
+@pytest.fixture(scope="session")
+def company(node_modules: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Company]:
+    """One company for all tests that neither stop a part of it nor change its policy."""
+    started = Company.start(tmp_path_factory.mktemp("company"))
+    yield started
+    started.stop()

@@ -1,0 +1,143 @@
+"""A real `acrux serve` with its own directory, its tokens, and its decision log as an auditor reads it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+
+from bed.programs import Program
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+POLICIES = Path(__file__).resolve().parent.parent / "policies"
+# The issuer that the policy files name: where the demo's provider listens.
+DEMO_ISSUER = "http://127.0.0.1:9400"
+ACRUX = Path(sys.executable).parent / "acrux"
+LOG_SECONDS = 20.0
+COMMAND_SECONDS = 60.0
+
+
+def policies_for(issuer: str, directory: Path, extra: dict[str, str] | None = None) -> Path:
+    """A copy of the test bed's policy set for the provider at `issuer`, with `extra` files beside it."""
+    target = directory / "policies"
+    shutil.copytree(POLICIES, target)
+    for path in target.rglob("*.yaml"):
+        path.write_text(path.read_text().replace(DEMO_ISSUER, issuer))
+    for name, text in (extra or {}).items():
+        (target / name).write_text(text)
+    return target
+
+
+def free_port() -> int:
+    """A port that was free a moment ago: for a program that binds by itself and must come back on the same one."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
+
+
+@dataclass(slots=True)
+class Service:
+    """A running service, or one that was stopped and can be started again at the same address."""
+
+    directory: Path
+    policies: Path
+    port: int
+    program: Program
+
+    @classmethod
+    def start(cls, directory: Path, policies: Path) -> Service:
+        """Starts a service of one worker on SQLite, ready to decide."""
+        port = free_port()
+        service = cls(directory, policies, port, _serve(directory, policies, port))
+        service.wait_until_ready()
+        return service
+
+    def start_again(self) -> None:
+        """Starts the stopped service at its old address, with what it left on disk."""
+        self.program = _serve(self.directory, self.policies, self.port)
+        self.wait_until_ready()
+
+    def stop(self) -> None:
+        """Ends it politely, as an operator does."""
+        self.program.stop()
+
+    @property
+    def url(self) -> str:
+        """Where it serves."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def operator_token(self) -> str:
+        """The token that the first start left in the state directory."""
+        return (self.directory / "state" / "operator-token").read_text().strip()
+
+    def wait_until_ready(self) -> None:
+        """Waits for `/readyz`."""
+        self.program.wait_for(self._ready)
+
+    def _ready(self) -> bool | None:
+        try:
+            return httpx.get(f"{self.url}/readyz", timeout=2).status_code == httpx.codes.OK or None
+        except httpx.TransportError:
+            return None
+
+    def token(self, role: str, *clients: str) -> str:
+        """A new token, made as an operator makes it: with the command line, beside the running service."""
+        named = [word for client in clients for word in ("--client", client)]
+        return self.command("token", "create", "--role", role, *named)["token"]
+
+    def command(self, *words: str) -> Any:
+        """What an `acrux` command on this service's database prints as JSON."""
+        done = subprocess.run(
+            [str(ACRUX), *words, *_places(self.directory), "--json"],
+            capture_output=True,
+            text=True,
+            timeout=COMMAND_SECONDS,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    def decisions(self, **filters: str) -> list[dict[str, Any]]:
+        """The decision log, newest first."""
+        answer = httpx.get(
+            f"{self.url}/v1/decisions",
+            params=filters,
+            headers={"Authorization": f"Bearer {self.operator_token}"},
+            timeout=10,
+        )
+        return answer.raise_for_status().json()["items"]
+
+    def newest(self, client: str, *, verdict: str | None, position: int = 0) -> dict[str, Any]:
+        """The newest decision for a client (or the one `position` before it), once it bears `verdict`.
+
+        A record is shipped to the database a moment after it is durable, so this waits.
+        """
+        deadline = time.monotonic() + LOG_SECONDS
+        items: list[dict[str, Any]] = []
+        while time.monotonic() < deadline:
+            items = self.decisions(client=client)
+            if len(items) > position and items[position]["verdict"] == verdict:
+                return items[position]
+            time.sleep(0.1)
+        seen = [(item["decision_id"], item["level"], item["verdict"]) for item in items]
+        pytest.fail(f"decision {position} for {client} has no verdict {verdict}: {seen}")
+
+
+def _places(directory: Path) -> Sequence[str]:
+    return "--state", str(directory / "state"), "--database", f"sqlite:///{directory / 'acrux.db'}"
+
+
+def _serve(directory: Path, policies: Path, port: int) -> Program:
+    argv = [str(ACRUX), "serve", "--policies", str(policies), *_places(directory), "--port", str(port)]
+    return Program.start("acrux", argv, directory)
