@@ -8,6 +8,7 @@ import subprocess
 import time
 import urllib.request
 from pathlib import Path
+from typing import Self
 
 HERE = Path(__file__).parent / "cerbos"
 
@@ -98,7 +99,7 @@ class Peer:
             stdout=subprocess.DEVNULL,
         )
 
-    def __enter__(self) -> "Peer":
+    def __enter__(self) -> Self:
         url = f"http://127.0.0.1:{self.port}/_cerbos/health"
         for _ in range(200):
             try:
