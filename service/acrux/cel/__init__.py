@@ -1,4 +1,4 @@
-"""CEL: checking, the syntax tree, and two engines behind one protocol. The one room that imports a CEL library; no policy words."""
+"""CEL: checking, the syntax tree, two engines behind one protocol. Only here is a CEL library imported; no policy words."""
 
 from acrux.cel.checking import MAXIMUM_BYTES, CheckedExpression, check
 from acrux.cel.engine import ENGINE_NAMES, Activation, CelValue, Declarations, Engine, Program, load_engine

@@ -1,4 +1,4 @@
-"""Type-checks an expression, always with `cel_expr_python`, and gives the tree that other rooms analyse. Evaluates nothing."""
+"""Type-checks an expression, always with `cel_expr_python`; gives the tree to analyse. Evaluates nothing."""
 
 import re
 from dataclasses import dataclass, field
@@ -83,7 +83,7 @@ def _environment(declarations: Declarations) -> Any:
         from acrux.cel.google_library import environment  # noqa: PLC0415 - platforms without a wheel import this room too
     except ImportError as error:
         raise EngineUnavailable(
-            "checking expressions needs `cel-expr-python`: pip install 'acrux[service]' on a platform that has a wheel of it"
+            "checking expressions needs `cel-expr-python`: pip install 'acrux[service]' where there is a wheel of it"
         ) from error
     return environment(declarations)
 

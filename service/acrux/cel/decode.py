@@ -133,7 +133,7 @@ class _Decoder:
     def _parameters(self, low: int, high: int) -> str:
         return ", ".join(self._type(first, last) for _, first, last in fields(self._data, low, high)) or "dyn"
 
-    def _node(self, low: int, high: int, scope: frozenset[str]) -> Node:
+    def _node(self, low: int, high: int, scope: frozenset[str]) -> Node:  # noqa: PLR0911 - one return a sort of node
         node = 0
         number, first, last = 0, low, low
         for part, start, end in fields(self._data, low, high):
@@ -188,7 +188,7 @@ class _Decoder:
             end = self._tokens.ends[min(place + 1, len(self._tokens.ends) - 1)]
         return Constant(at, end, kind, value, _CONSTANT_KINDS[number])
 
-    def _name(self, node: int, low: int, high: int, at: int, kind: str, scope: frozenset[str]) -> Name:  # noqa: PLR0917
+    def _name(self, node: int, low: int, high: int, at: int, kind: str, scope: frozenset[str]) -> Name:
         name = self._names.get(node)
         if name is None:
             name = next((self._text(a, b) for part, a, b in fields(self._data, low, high) if part == 1), "")
@@ -225,7 +225,7 @@ class _Decoder:
         end = at if place is None else self._tokens.ends[min(place + 1, len(self._tokens.ends) - 1)]
         return Select(operand.start, end, kind, operand, field, test_only)
 
-    def _call(self, node: int, low: int, high: int, at: int, kind: str, scope: frozenset[str]) -> Call:  # noqa: PLR0917
+    def _call(self, node: int, low: int, high: int, at: int, kind: str, scope: frozenset[str]) -> Call:
         target: Node | None = None
         function = ""
         args: list[Node] = []

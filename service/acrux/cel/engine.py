@@ -15,7 +15,7 @@ CelValue: TypeAlias = bool | int | float | str | bytes | datetime | timedelta | 
 """What an expression gives, as plain Python values."""
 
 Declarations: TypeAlias = Mapping[str, FactType]
-"""The names that expressions may read, with their types. An engine remembers a mapping by identity: don't change it later."""
+"""The names that expressions may read, with their types. Engines remember a mapping by identity: don't change it later."""
 
 ENGINE_NAMES: tuple[Literal["google"], Literal["celpy"]] = ("google", "celpy")
 
@@ -35,7 +35,7 @@ class Program(Protocol):
         """The value, whatever its type. An absent fact is an error that only `&&`, `||`, `?:` and macros can absorb."""
 
     def matches(self, activation: Activation) -> bool | EvaluationError:
-        """The value where it is a bool; anything else, and anything that the library raises, is an `EvaluationError`."""
+        """The value where it is a bool; anything else, and whatever the library raises, is an `EvaluationError`."""
 
 
 class Engine(Protocol):
@@ -53,7 +53,7 @@ class Engine(Protocol):
         """
 
     def load(self, checked: "CheckedExpression", declarations: Declarations) -> Program:
-        """A program for an expression that `check` passed with the same declarations: an eighth of the time of `compile`."""
+        """A program for an expression that `check` passed with the same declarations; much faster than `compile`."""
 
     def activation(self, facts: Mapping[str, FactValue], declarations: Declarations) -> Activation:
         """The facts for evaluation. A fact that is not there is absent; so is a string that the engines can't hold."""

@@ -1,4 +1,4 @@
-"""Reads the error text of `cel_expr_python` into problems with whole spans and plain words. The only place that knows its form."""
+"""The error text of `cel_expr_python` as problems with whole spans and plain words. Only here is its form known."""
 
 import re
 from collections.abc import Iterable
@@ -56,10 +56,7 @@ def problems_of(error_text: str, text: str, declarations: Declarations) -> tuple
     tokens = Tokens(text)
     reported = _reported(error_text, text)
     syntax = [item for item in reported if item.message.startswith("Syntax error: ")]
-    if syntax:
-        found = _syntax_problems(syntax, tokens)
-    else:
-        found = _meaning_problems(reported, tokens, declarations)
+    found = _syntax_problems(syntax, tokens) if syntax else _meaning_problems(reported, tokens, declarations)
     if not found:
         # Never half-report: words of the library that we don't know still stand somewhere.
         found = [
@@ -163,7 +160,9 @@ def _follows(problem: Problem, function: Problem, tokens: Tokens) -> bool:
     return tokens.starts[opening] < problem.start < tokens.starts[closing]
 
 
-def _meaning_problem(item: _Reported, tokens: Tokens, declarations: Declarations) -> Problem:
+def _meaning_problem(  # noqa: PLR0911 - one return a sort of message
+    item: _Reported, tokens: Tokens, declarations: Declarations
+) -> Problem:
     place = tokens.index.get(item.at)
     if _DEPTH.search(item.message):
         return depth_problem(tokens.text)

@@ -1,7 +1,7 @@
-"""Addresses and CIDRs as CEL functions: the semantics of cel-go's `ext/network.go`, on canonical strings. No CEL library.
+"""Addresses and CIDRs as CEL functions on canonical strings, as cel-go's `ext/network.go` has them. No CEL library.
 
-Strict parsing: no zone ids, no IPv4-mapped IPv6 addresses, no leading zeros. Every function raises `ValueError` for text that is
-no address or CIDR; the engines turn that into an evaluation error.
+Strict parsing: no zone ids, no IPv4-mapped IPv6 addresses, no leading zeros. Every function raises `ValueError` for
+text that is no address or CIDR; the engines turn that into an evaluation error.
 """
 
 from collections.abc import Callable

@@ -177,10 +177,8 @@ def children(node: Node) -> tuple[Node, ...]:
             return ()
         case Select(operand=operand):
             return (operand,)
-        case Call(target=None, args=args):
-            return args
         case Call(target=target, args=args):
-            return (target, *args)
+            return args if target is None else (target, *args)
         case ListNode(elements=elements):
             return elements
         case StructNode(entries=entries):
