@@ -6,6 +6,7 @@ import asyncio
 import itertools
 from typing import TYPE_CHECKING, Final
 
+from acrux.domain.identifiers import StreamId
 from acrux.wiring.messages import (
     Answer,
     Drain,
@@ -87,19 +88,19 @@ class SupervisorLink:
         number = next(self._numbers)
         await self._ask(number, FlushAsked(number), FLUSH_TIMEOUT_SECONDS)
 
-    async def wait_shipped(self, stream: str, sequence: int, timeout_seconds: float) -> None:
-        """Returns when a stream's record is in the database.
-
-        Raises:
-            TimeoutError: it is not, after that time.
-        """
+    async def wait_shipped(self, stream: StreamId, sequence: int, timeout_seconds: float, /) -> bool:
+        """True as soon as a stream's record is in the database; False if it is not, after that time."""
         if self._positions.get(stream, 0) >= sequence:
-            return
+            return True
         arrived: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append((stream, sequence, arrived))
         self.tell(Spooled())
-        async with asyncio.timeout(timeout_seconds):
-            await arrived
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                await arrived
+        except TimeoutError:
+            return False
+        return True
 
     async def listen(
         self,

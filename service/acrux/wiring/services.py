@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from acrux.decisionlog.append import LogWriter
     from acrux.decisionlog.node import NodeSpools
+    from acrux.decisionlog.recorder import Recorder
     from acrux.decisionlog.sealing import Keyring
     from acrux.domain.facts import Json
     from acrux.domain.identifiers import ClientName, Revision
@@ -213,6 +214,8 @@ class Services:
     """Every part that the HTTP application works with. Built once a worker by `acrux.wiring`.
 
     Attributes:
+        log: appends to this process' stream.
+        recorder: makes that stream's records.
         clock: the service's clock; aware UTC.
         new_id: a new UUIDv7 in text form.
         reload: asks the supervisor to read the policy directory; returns when all workers have the set.
@@ -222,6 +225,7 @@ class Services:
 
     policy: PolicyHolder
     log: LogWriter
+    recorder: Recorder
     node: NodeSpools
     database: Database
     tickets: TicketSealer
