@@ -1,0 +1,17 @@
+"""The room that decides: candidates, evaluation, combination, traces. No YAML, no HTTP, no SQL, no clock."""
+
+from acrux.domain.asking import UnmappedRequestedAcr
+from acrux.engine.answer import decision_to_json
+from acrux.engine.ceiling import Ceiling
+from acrux.engine.decider import Decider, prepare
+from acrux.engine.explanation import Explanation, explanation_to_json
+
+__all__ = [
+    "Ceiling",
+    "Decider",
+    "Explanation",
+    "UnmappedRequestedAcr",
+    "decision_to_json",
+    "explanation_to_json",
+    "prepare",
+]

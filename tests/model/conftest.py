@@ -1,0 +1,7 @@
+"""Test folders are no packages: the reference and the builder of sets are imported by name."""
+
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parent / "building")]
