@@ -1,4 +1,4 @@
-"""ID tokens: form, algorithm and signature (OpenID Connect Core 3.1.3.7, RFC 8725). Their claims are judged elsewhere."""
+"""ID tokens: form, algorithm and signature (OpenID Connect Core 3.1.3.7, RFC 8725). Claims are judged elsewhere."""
 
 from typing import Any, Final
 

@@ -1,0 +1,164 @@
+"""The verdict table once more, for the time when Acrux can't judge. Pure; the claims were verified by the caller.
+
+It mirrors the service's judge row by row (a shared file of cases in the tests holds them together). What only the
+service can know is left out: decisions used up elsewhere, and rules on the user.
+"""
+
+import hmac
+import math
+from collections.abc import Mapping
+from datetime import datetime
+
+from acrux.client.facts import sha256_base64url
+from acrux.client.values import Accept, Decision, Json, Verdict, VerdictName
+
+SKEW_SECONDS = 60
+
+
+def judge_locally(
+    decision: Decision,
+    claims: Mapping[str, Json],
+    now: datetime,
+    *,
+    already_used: bool = False,
+    issuer: str | None = None,
+    client_id: str | None = None,
+    subject_claim: str = "sub",
+) -> Verdict:
+    """Judges verified claims against a decision.
+
+    Args:
+        decision: what was decided.
+        claims: of an ID token whose signature the caller has verified.
+        now: an aware time.
+        already_used: whether this process has judged the decision before.
+        issuer: what `iss` must be; None where the caller has checked it.
+        client_id: what `aud` must hold; None where the caller has checked it.
+        subject_claim: the claim that is the user's id.
+    """
+    name, reason = _find(
+        decision,
+        claims,
+        now,
+        already_used=already_used,
+        mismatch=_mismatch(decision, claims, issuer, client_id, subject_claim),
+    )
+    admit = name is VerdictName.SATISFIED
+    return Verdict(name, admit, decision.level if admit else None, decision.id, local=True, reason=reason)
+
+
+def _find(
+    decision: Decision,
+    claims: Mapping[str, Json],
+    now: datetime,
+    *,
+    already_used: bool,
+    mismatch: str,
+) -> tuple[VerdictName, str]:
+    """The first row of the table that fits (http-api.md, "Close the loop")."""
+    malformed = _malformed(claims) or _untimely(claims, now)
+    accept = decision.accept
+    if malformed:
+        found = VerdictName.INVALID, malformed
+    elif mismatch:
+        found = VerdictName.MISMATCHED, mismatch
+    elif decision.denied or accept is None:
+        found = VerdictName.DENIED, "the decision was `deny`"
+    elif already_used:
+        found = VerdictName.REPLAYED, "this decision has had its outcome"
+    elif now > decision.expires_at:
+        found = VerdictName.EXPIRED, "the decision has expired"
+    else:
+        found = _delivered(accept, claims, decision.decided_at, now)
+    return found
+
+
+def _delivered(
+    accept: Accept, claims: Mapping[str, Json], decided_at: datetime, now: datetime
+) -> tuple[VerdictName, str]:
+    if accept.values:
+        words = _words(claims.get(accept.claim), accept.claim)
+        if not words:
+            return VerdictName.MISSING, f"no `{accept.claim}` came back"
+        if not words & set(accept.values):
+            return VerdictName.DOWNGRADED, f"another `{accept.claim}` came back"
+    if accept.max_age_seconds is not None:
+        at = _number(claims.get("auth_time"))
+        if at is None:
+            return VerdictName.STALE, "no `auth_time` came back"
+        if at > now.timestamp() + SKEW_SECONDS:
+            return VerdictName.STALE, "`auth_time` is in the future"
+        if at + accept.max_age_seconds + SKEW_SECONDS < decided_at.timestamp():
+            return VerdictName.STALE, "the login is too old"
+    return VerdictName.SATISFIED, ""
+
+
+def _malformed(claims: Mapping[str, Json]) -> str:
+    nonce, party = claims.get("nonce"), claims.get("azp")
+    checks = (
+        (not isinstance(claims.get("iss"), str), "`iss` is missing"),
+        (not isinstance(claims.get("sub"), str) or not claims.get("sub"), "`sub` is missing"),
+        (not _audience(claims), "`aud` is missing"),
+        (_number(claims.get("exp")) is None or _number(claims.get("iat")) is None, "`exp` or `iat` is missing"),
+        (claims.get("nbf") is not None and _number(claims.get("nbf")) is None, "`nbf` is no number"),
+        (not isinstance(nonce, str | None) or not isinstance(party, str | None), "`azp` or `nonce` is no text"),
+    )
+    return next((reason for wrong, reason in checks if wrong), "")
+
+
+def _untimely(claims: Mapping[str, Json], now: datetime) -> str:
+    expires_at, not_before = _number(claims.get("exp")), _number(claims.get("nbf"))
+    if expires_at is not None and now.timestamp() >= expires_at + SKEW_SECONDS:
+        return "the ID token has expired"
+    if not_before is not None and now.timestamp() < not_before - SKEW_SECONDS:
+        return "the ID token is not valid yet"
+    return ""
+
+
+def _mismatch(
+    decision: Decision,
+    claims: Mapping[str, Json],
+    issuer: str | None,
+    client_id: str | None,
+    subject_claim: str,
+) -> str:
+    audience, party = _audience(claims), claims.get("azp")
+    nonce, issued_at = claims.get("nonce"), _number(claims.get("iat"))
+    checks = (
+        (issuer is not None and claims.get("iss") != issuer, "another issuer"),
+        (client_id is not None and client_id not in audience, "another audience"),
+        (client_id is not None and len(audience) > 1 and party is None, "several audiences and no `azp`"),
+        (client_id is not None and party is not None and party != client_id, "another `azp`"),
+        (not _is_nonce(nonce, decision.nonce_sha256), "another nonce"),
+        (decision.user_id is not None and claims.get(subject_claim) != decision.user_id, "another subject"),
+        (issued_at is not None and issued_at + SKEW_SECONDS < decision.decided_at.timestamp(), "issued too early"),
+    )
+    return next((reason for differs, reason in checks if differs), "")
+
+
+def _is_nonce(nonce: Json, nonce_sha256: str | None) -> bool:
+    if nonce_sha256 is None:
+        return True
+    return isinstance(nonce, str) and hmac.compare_digest(sha256_base64url(nonce), nonce_sha256)
+
+
+def _audience(claims: Mapping[str, Json]) -> tuple[str, ...]:
+    value = claims.get("aud")
+    if isinstance(value, str):
+        return (value,)
+    if not isinstance(value, list | tuple):
+        return ()
+    texts = tuple(item for item in value if isinstance(item, str))
+    return texts if len(texts) == len(value) else ()
+
+
+def _words(value: Json, claim: str) -> set[str]:
+    if claim == "acr":
+        return {value} if isinstance(value, str) and value else set()
+    return {item for item in value if isinstance(item, str) and item} if isinstance(value, list | tuple) else set()
+
+
+def _number(value: Json) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return value if isinstance(value, int) or math.isfinite(value) else None

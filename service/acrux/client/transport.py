@@ -1,0 +1,49 @@
+"""What both clients tell httpx, and what its errors mean. No connection is made here."""
+
+from typing import Any
+
+import httpx
+
+from acrux.client.conversation import Call, Unreached
+from acrux.client.errors import UnexpectedAnswerError
+
+TIMEOUT_SECONDS = 0.3
+REFRESH_INTERVAL_SECONDS = 60.0
+
+
+def settings(base_url: str, token: str, timeout_seconds: float) -> dict[str, Any]:
+    """The arguments of httpx's clients.
+
+    Raises:
+        ValueError: the URL is not http or https, or the token can't stand in a header.
+    """
+    url = httpx.URL(base_url)
+    if url.scheme not in {"http", "https"} or not url.host:
+        raise ValueError(f"no URL of an Acrux service: {base_url!r}")
+    if not token or not token.isascii() or not token.isprintable() or " " in token:
+        raise ValueError("the token is empty or malformed")
+    return {
+        "base_url": url,
+        "timeout": timeout_seconds,
+        "follow_redirects": False,
+        "headers": {"Authorization": f"Bearer {token}", "Accept": "application/json", "User-Agent": "acrux-client"},
+    }
+
+
+def headers_of(call: Call) -> dict[str, str]:
+    """The headers of one call."""
+    headers = {} if call.body is None else {"Content-Type": "application/json"}
+    if call.idempotency_key is not None:
+        headers["Idempotency-Key"] = call.idempotency_key
+    return headers
+
+
+def unreached(error: httpx.RequestError) -> Unreached:
+    """What a failed call means. Connections may be tried again: the idempotency key makes that harmless.
+
+    Raises:
+        UnexpectedAnswerError: something answered, in a form that HTTP does not know.
+    """
+    if not isinstance(error, httpx.TransportError):
+        raise UnexpectedAnswerError(f"the answer can't be read: {error}") from error
+    return Unreached(str(error) or type(error).__name__, may_retry=not isinstance(error, httpx.TimeoutException))
