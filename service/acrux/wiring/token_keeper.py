@@ -1,4 +1,4 @@
-"""Keeps the tokens that work: read from the database, cached on disk for a start without it. It authenticates nobody."""
+"""Keeps the tokens that work: read from the database, cached on disk. It authenticates nobody."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class TokenKeeper:
         read: reads the tokens from the database; blocking; raises `DatabaseUnavailable`.
     """
 
-    __slots__ = ("_path", "_read", "_reachable", "tokens")
+    __slots__ = ("_path", "_reachable", "_read", "tokens")
 
     def __init__(self, state: Path, read: Callable[[], Mapping[bytes, Token]]) -> None:
         self._path = state / _NAME
