@@ -54,12 +54,12 @@ class Scalar:
         if start < len(places.starts):
             first = places.starts[start]
         else:
-            first = places.ends[-1] if places.ends else self._first()
+            first = places.ends[-1] if places.ends else self._place_of_nothing()
         return Span(self.source.path, first, places.ends[end - 1] if end > start else first)
 
-    def _first(self) -> int:
-        """Where the text begins: after the opening quote, if there is one."""
-        return self.start + (1 if self.style in {"single", "double"} else 0)
+    def _place_of_nothing(self) -> int:
+        """Where the text of an empty value would begin: after the opening quote, or after the header of a block."""
+        return self.start + (0 if self.style == "plain" else 1)
 
     def _places(self) -> ScalarMap | None:
         cache = self.source.scalar_maps
