@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from acrux.engine import Decider
     from acrux.oidc.id_tokens import Verifier
     from acrux.oidc.tickets import TicketSealer
-    from acrux.storage import Database
+    from acrux.storage.database import Database
     from acrux.wiring.metrics import Metrics
 
 HELD_REVISIONS: Final = 4

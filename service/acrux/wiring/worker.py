@@ -61,6 +61,7 @@ class Worker:
         self._listening = listening
         self._holder = PolicyHolder()
         self._offers = asyncio.Lock()
+        self._taking: set[asyncio.Task[None]] = set()
         self._assembly: Assembly
 
     async def run(self) -> None:
@@ -85,10 +86,16 @@ class Worker:
 
     async def _listen(self, server: WorkerServer) -> None:
         try:
-            await self._link.listen(on_offer=self._take, on_tokens=self._assembly.services.tokens.replace)
+            await self._link.listen(on_offer=self._begin, on_tokens=self._assembly.services.tokens.replace)
         finally:
             # Drained, orphaned or confused: in each case nothing new is accepted, and what is under way is finished.
             _stop(server)
+
+    async def _begin(self, offer: PolicyOffer) -> None:
+        # Beside the listening: compiling a large set must not keep other messages waiting. The lock keeps the order.
+        task = asyncio.create_task(self._take(offer))
+        self._taking.add(task)
+        task.add_done_callback(self._taking.discard)
 
     async def _take(self, offer: PolicyOffer) -> None:
         async with self._offers:
