@@ -77,6 +77,9 @@ class Company:
                     "RP_FD": str(bound.fileno()),
                     "RP_ACRUX_URL": service.url,
                     "RP_ACRUX_TOKEN": service.token("relying-party", name),
+                    # A slow machine must not turn a decision into a fallback behind a test's back.
+                    "RP_ACRUX_TIMEOUT_SECONDS": "10",
+                    "RP_ACRUX_REFRESH_SECONDS": "0.5",
                 }
                 parties[name] = _relying_party(name, bound, directory, environment)
                 stack.callback(parties[name].program.stop)
