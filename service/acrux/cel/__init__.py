@@ -1,4 +1,4 @@
-"""CEL: checking, the syntax tree, two engines behind one protocol. Only here is a CEL library imported; no policy words."""
+"""CEL: checking, the syntax tree, two engines. The only room that imports a CEL library; no policy words enter."""
 
 from acrux.cel.checking import MAXIMUM_BYTES, CheckedExpression, check
 from acrux.cel.engine import ENGINE_NAMES, Activation, CelValue, Declarations, Engine, Program, load_engine

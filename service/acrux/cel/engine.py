@@ -15,7 +15,7 @@ CelValue: TypeAlias = bool | int | float | str | bytes | datetime | timedelta | 
 """What an expression gives, as plain Python values."""
 
 Declarations: TypeAlias = Mapping[str, FactType]
-"""The names that expressions may read, with their types. Engines remember a mapping by identity: don't change it later."""
+"""The names that expressions may read, with their types. Engines remember a mapping by identity: never change one."""
 
 ENGINE_NAMES: tuple[Literal["google"], Literal["celpy"]] = ("google", "celpy")
 

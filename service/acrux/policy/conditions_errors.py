@@ -9,15 +9,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from acrux.cel import Call, Comprehension, Constant, EvaluationError, ListNode, Name, Node, Select, StructNode, children
+from acrux.cel.budget import exceeds_budget
 from acrux.cel.render import constant_value
 from acrux.cel.tree import walk
-
-KNOWN: Final = "known"
-"""The list of the names of the facts that are present."""
-LIST_BOUND: Final = 1000
-"""The longest list that a request may send (user.groups)."""
-ITERATION_BUDGET: Final = 10_000
-"""How many rounds of macros an evaluation may take: at that many the engine gives up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +41,7 @@ def unguarded(tree: Node, may_be_absent: Collection[str]) -> tuple[Place, ...]:
 
 
 def may_error(tree: Node, may_be_absent: Collection[str]) -> tuple[Place, ...]:
-    """Every place that can make the condition an error, in the order of the text: absences, and what fails by its values.
+    """Every place that can make a condition an error, in the order of the text: absences, and what fails by its values.
 
     Over-approximates: a division is named even where the divisor is never 0.
     """
@@ -154,7 +148,7 @@ _NEVER_FAILING: Final = frozenset(
     _==_ _!=_ _<_ _<=_ _>_ _>=_ @in !_ _&&_ _||_ _?_:_ @not_strictly_false size startsWith endsWith contains
     isIP isCIDR dyn type lowerAscii upperAscii trim reverse join strings.quote math.ceil math.floor math.round
     math.trunc math.sign math.isNaN math.isInf math.isFinite math.sqrt
-    """.split()
+    """.split()  # noqa: SIM905 - a list of words reads better
 )
 _NEVER_FAILING_OVERLOADS: Final = frozenset(
     """
@@ -168,7 +162,7 @@ _NEVER_FAILING_OVERLOADS: Final = frozenset(
     string_index_of_string string_last_index_of_string string_replace_string_string string_split_string
     timestamp_to_string duration_to_string math_abs_double math_@max_double math_@min_double math_@max_int
     math_@min_int math_@max_int_int math_@min_int_int math_@max_double_double math_@min_double_double
-    """.split()
+    """.split()  # noqa: SIM905 - a list of words reads better
 )
 _ZONED: Final = "_with_tz"
 
@@ -196,7 +190,7 @@ def _call_fails(node: Call) -> bool:  # noqa: PLR0911 - one return a sort of cal
     operands = node.args if node.target is None else (node.target, *node.args)
     if node.function not in _ANY_TYPE and any(operand.type == "dyn" for operand in operands):
         return True
-    if isinstance(operands[0], Name) and operands[0].name.startswith("@"):
+    if operands and isinstance(operands[0], Name) and operands[0].name.startswith("@"):
         return False  # the counter and the list that a macro builds
     if node.function in _NEVER_FAILING:
         return False
@@ -214,19 +208,3 @@ def _call_fails(node: Call) -> bool:  # noqa: PLR0911 - one return a sort of cal
 
 _EMPTY: Final = Constant(0, 0, "string", "", "string")
 _MOMENT: Final = Constant(0, 0, "string", "2026-01-01T00:00:00Z", "string")
-
-
-def exceeds_budget(tree: Node) -> bool:
-    """Whether the macros of a condition could take so many rounds that the engine gives up.
-
-    That error is absorbed by nothing: where it is possible, `false && ...` may err too.
-    """
-    return _rounds(tree) >= ITERATION_BUDGET
-
-
-def _rounds(node: Node) -> int:
-    """An upper bound of the rounds that the macros of a condition take."""
-    if not isinstance(node, Comprehension):
-        return sum(_rounds(child) for child in children(node))
-    length = len(node.source.elements) if isinstance(node.source, ListNode) else LIST_BOUND
-    return _rounds(node.source) + length * (1 + _rounds(node.step))

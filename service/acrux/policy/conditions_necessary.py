@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from acrux.cel import Call, Comprehension, Constant, ListNode, Name, Node, macro_of
+from acrux.cel.budget import exceeds_budget
 from acrux.cel.tree import EQUALS
-from acrux.policy.conditions_errors import exceeds_budget
 
 Values = frozenset[str]
 """A set of texts; where a function may also give None, None stands for all texts."""
