@@ -145,10 +145,9 @@ REVIEW_OVERDUE = _warning("ACX0609", "network past its review")
 UNUSED_NETWORK = _warning("ACX0610", "unused network")
 UNUSED_TAG = _warning("ACX0611", "unused tag")
 UNUSED_ATTRIBUTE = _warning("ACX0612", "unused attribute")
-NO_OWNER = _warning("ACX0613", "no owner")
-NO_DESCRIPTION = _warning("ACX0614", "no description")
-NOT_PORTABLE = _warning("ACX0615", "engines may differ")
-MAX_AGE_WITHOUT_EFFECT = _warning("ACX0616", "max_age without effect")
+NO_OWNER = _warning("ACX0613", "no owner or description")
+NOT_PORTABLE = _warning("ACX0614", "engines may differ")
+MAX_AGE_WITHOUT_EFFECT = _warning("ACX0615", "max_age without effect")
 
 # Tests and invariants
 INVARIANT_CAN_ERROR = _error("ACX0701", "invariant whose condition can error")

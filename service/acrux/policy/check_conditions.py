@@ -1,0 +1,249 @@
+"""Checks CEL conditions in their place: types, names, literals, absence. Shapes of rules are not known here."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Final
+
+from acrux.cel import CheckedExpression, Problem, ProblemKind, check, portability_problems
+from acrux.domain.facts import ATTRIBUTE_PREFIX, BUILT_IN_FACTS, UNKNOWN_ZONE, FactType
+from acrux.policy import codes, conditions
+from acrux.policy.check_context import CheckContext
+from acrux.policy.codes import Code
+from acrux.policy.conditions import Literal
+from acrux.policy.diagnostics import Span
+from acrux.policy.document import Scalar
+from acrux.policy.model import Attribute, Client, Condition
+from acrux.policy.reading import did_you_mean
+
+_CODES: Final = {
+    ProblemKind.SYNTAX: codes.EXPRESSION_SYNTAX,
+    ProblemKind.UNKNOWN_NAME: codes.UNKNOWN_FACT,
+    ProblemKind.TYPE: codes.EXPRESSION_TYPE,
+    ProblemKind.FUNCTION: codes.UNKNOWN_FUNCTION,
+    ProblemKind.HAS: codes.HAS_ON_FACT,
+    ProblemKind.LIMIT: codes.EXPRESSION_LIMIT,
+    ProblemKind.PORTABILITY: codes.NOT_PORTABLE,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Facts:
+    """What one checked expression says, worked out once for all places where the same text stands."""
+
+    condition: Condition
+    literals: tuple[Literal, ...]
+    unguarded: tuple[conditions.Place, ...]
+    constant: bool | None
+    portability: tuple[Problem, ...]
+
+
+@dataclass(slots=True)
+class Vocabulary:
+    """The names that conditions may use, and which of them were used.
+
+    Attributes:
+        clients: the clients that could be read, by name.
+        client_keys: the name of every client, those with mistakes too.
+        tags: every tag of any client.
+        networks: the name of every network.
+        attributes: the attributes that could be read.
+        attribute_keys: the name of every attribute.
+        used: every fact and literal that are compared, for the warnings about what nothing reads.
+        read: every fact that is read.
+        opaque: the facts that some condition reads without a literal, so that any name may be meant.
+    """
+
+    clients: Mapping[str, Client]
+    client_keys: frozenset[str]
+    tags: frozenset[str]
+    networks: frozenset[str]
+    attributes: Mapping[str, Attribute]
+    attribute_keys: frozenset[str]
+    used: set[tuple[str, str]] = field(default_factory=set)
+    read: set[str] = field(default_factory=set)
+    opaque: set[str] = field(default_factory=set)
+
+
+def declarations_of(attributes: Mapping[str, Attribute]) -> Mapping[str, FactType]:
+    """The facts that conditions may read, with their types."""
+    declared = {name: fact.type for name, fact in BUILT_IN_FACTS.items()}
+    declared.update({ATTRIBUTE_PREFIX + name: attribute.type for name, attribute in attributes.items()})
+    return MappingProxyType(declared)
+
+
+def facts_that_may_be_absent(attributes: Mapping[str, Attribute]) -> frozenset[str]:
+    """The facts that a request can lack: the built-in ones that may, and attributes without a default."""
+    absent = {name for name, fact in BUILT_IN_FACTS.items() if fact.may_be_absent}
+    absent.update(ATTRIBUTE_PREFIX + name for name, attribute in attributes.items() if attribute.default is None)
+    return frozenset(absent)
+
+
+class ConditionChecker:
+    """Checks expressions against one vocabulary; equal texts are type-checked once."""
+
+    def __init__(self, context: CheckContext, vocabulary: Vocabulary) -> None:
+        self._context = context
+        self._vocabulary = vocabulary
+        self.declarations = declarations_of(vocabulary.attributes)
+        self._absent = facts_that_may_be_absent(vocabulary.attributes)
+        self._seen: dict[str, _Facts | tuple[Problem, ...]] = {}
+        self._negations: dict[str, tuple[conditions.Place, ...]] = {}
+
+    def check(self, scalar: Scalar | None, *, warn_constant: bool = True) -> Condition | None:
+        """The condition that an expression is, or None where it is none; what is wrong is noted."""
+        if scalar is None:
+            return None
+        found = self._seen.get(scalar.value)
+        if found is None:
+            found = self._seen[scalar.value] = self._analyse(scalar.value)
+        if isinstance(found, tuple):
+            for problem in found:
+                self._note_problem(scalar, problem)
+            return None
+        if found.condition.expression.result_type != "bool":
+            mend = "a condition is true or false; compare the value with something"
+            message = f"this is of type `{found.condition.expression.result_type}`, not a condition"
+            self._context.findings.add(codes.NOT_A_CONDITION, _whole(scalar), message, mend=mend)
+            return None
+        for literal in found.literals:
+            self._check_literal(scalar, literal)
+        for problem in found.portability:
+            self._note_problem(scalar, problem)
+        if warn_constant and found.constant is not None:
+            word = "true" if found.constant else "false"
+            message = f"this condition is always {word}"
+            self._context.findings.add(codes.CONSTANT_CONDITION, _whole(scalar), message)
+        return found.condition
+
+    def note_unguarded(self, scalar: Scalar, *, strictly: str | None) -> None:
+        """Note each fact that may be absent and is read without a guard.
+
+        Args:
+            scalar: an expression that `check` has passed.
+            strictly: why that is an error here; None where it is a warning.
+        """
+        found = self._seen[scalar.value]
+        for place in () if isinstance(found, tuple) else found.unguarded:
+            code = codes.UNGUARDED_FACT_WARNING if strictly is None else codes.UNGUARDED_FACT
+            message = f"`{place.name}` may be absent" + ("" if strictly is None else f", and {strictly}")
+            mend = f'ask first: `"{place.name}" in known && ...`'
+            self._context.findings.add(code, scalar.part(place.start, place.end), message, mend=mend)
+
+    def note_may_error(self, scalar: Scalar, condition: Condition) -> None:
+        """Note every place where the condition of an invariant can be an error."""
+        for place in conditions.may_error(condition.expression.tree, self._absent):
+            if place.name in self._absent:
+                message = f"`{place.name}` may be absent, and the condition of an invariant must never err"
+                mend = f'ask first: `"{place.name}" in known && ...`'
+            else:
+                message = f"`{place.name}` can fail, and the condition of an invariant must never err"
+                mend = None
+            self._context.findings.add(
+                codes.INVARIANT_CAN_ERROR, scalar.part(place.start, place.end), message, mend=mend
+            )
+
+    def note_negations(self, scalar: Scalar, condition: Condition) -> None:
+        """Note each part that says where a rule does not apply; an exception would also say who let it off."""
+        for place in self._seen_negations(scalar.value, condition):
+            message = f"this negation on `{place.name}` would read better as an exception"
+            mend = "an exception carries an owner, a ticket and an end: put it under `except`"
+            self._context.findings.add(codes.NEGATED_CONDITION, scalar.part(place.start, place.end), message, mend=mend)
+
+    def _seen_negations(self, text: str, condition: Condition) -> tuple[conditions.Place, ...]:
+        found = self._negations.get(text)
+        if found is None:
+            found = self._negations[text] = conditions.negations(condition.expression.tree)
+        return found
+
+    def note_read(self, fact: str) -> None:
+        """Remember that a fact is read outside an expression."""
+        self._vocabulary.read.add(fact)
+
+    def _analyse(self, text: str) -> _Facts | tuple[Problem, ...]:
+        checked = check(text, self.declarations)
+        if not isinstance(checked, CheckedExpression):
+            return checked
+        tree = checked.tree
+        read = conditions.reads(tree)
+        literals = conditions.literals(tree)
+        self._vocabulary.read |= read
+        self._vocabulary.used |= {(literal.fact, literal.value) for literal in literals}
+        self._vocabulary.opaque |= read - {literal.fact for literal in literals}
+        return _Facts(
+            condition=Condition(checked, read),
+            literals=literals,
+            unguarded=conditions.unguarded(tree, self._absent),
+            constant=conditions.constant(tree),
+            portability=portability_problems(checked),
+        )
+
+    def _note_problem(self, scalar: Scalar, problem: Problem) -> None:
+        mend, message = problem.help, problem.message
+        if problem.kind is ProblemKind.UNKNOWN_NAME and problem.name is not None:
+            attribute = problem.name.removeprefix(ATTRIBUTE_PREFIX)
+            is_attribute = attribute != problem.name
+            if is_attribute and (
+                attribute in self._vocabulary.attribute_keys or self._context.may_exist("attributes", attribute)
+            ):
+                return
+            message = f"unknown fact `{problem.name}`"
+            mend = did_you_mean(problem.name, self.declarations) or (
+                f"declare it: `attributes: {{{attribute}: {{type: ...}}}}`" if is_attribute else mend
+            )
+        span = scalar.part(problem.start, problem.end)
+        self._context.findings.add(_CODES[problem.kind], span, message, mend=mend)
+
+    def _check_literal(self, scalar: Scalar, literal: Literal) -> None:
+        rule = _LITERAL_RULES.get(literal.fact)
+        if rule is None:
+            return
+        code, section, noun, known_of = rule
+        known = known_of(self._context, self._vocabulary, self.declarations)
+        if known is None or literal.value in known or self._context.may_exist(section, literal.value):
+            return
+        mend = did_you_mean(literal.value, known)
+        if literal.fact == "client.id":
+            mend = self._name_of_client_id(literal.value) or mend
+        span = scalar.part(literal.start, literal.end)
+        self._context.findings.add(code, span, f"unknown {noun} `{literal.value}`", mend=mend)
+
+    def _name_of_client_id(self, client_id: str) -> str | None:
+        named = sorted(client.name for client in self._vocabulary.clients.values() if client.client_id == client_id)
+        return f"rules see the client's name: `{named[0]}`" if named else None
+
+
+def _whole(scalar: Scalar) -> Span:
+    """The expression without the quotes around it and the blanks at its end."""
+    stripped = scalar.value.rstrip()
+    return scalar.part(len(stripped) - len(stripped.lstrip()), len(stripped))
+
+
+_Known = Callable[[CheckContext, Vocabulary, Mapping[str, FactType]], Iterable[str] | None]
+
+
+def _levels(
+    context: CheckContext, _vocabulary: Vocabulary, _declarations: Mapping[str, FactType]
+) -> frozenset[str] | None:
+    return None if context.ladder is None else frozenset(context.ladder.levels)
+
+
+def _client_names(
+    _context: CheckContext, vocabulary: Vocabulary, _declarations: Mapping[str, FactType]
+) -> frozenset[str] | None:
+    # A set without clients needs none: every client is then known by what it sends.
+    return vocabulary.client_keys or None
+
+
+_LITERAL_RULES: Final[Mapping[str, tuple[Code, str, str, Callable[..., frozenset[str] | None]]]] = {
+    "client.id": (codes.UNKNOWN_CLIENT, "clients", "client", _client_names),
+    "client.tags": (codes.UNKNOWN_TAG_LITERAL, "clients", "tag", lambda _, words, __: words.tags),
+    "network.zones": (
+        codes.UNKNOWN_ZONE_LITERAL,
+        "networks",
+        "zone",
+        lambda _, words, __: words.networks | {UNKNOWN_ZONE},
+    ),
+    "session.level": (codes.UNKNOWN_LEVEL_LITERAL, "ladder", "level", _levels),
+    "known": (codes.UNKNOWN_FACT_LITERAL, "attributes", "fact", lambda _, __, declared: frozenset(declared)),
+}
