@@ -58,6 +58,11 @@ class AsyncAcruxClient:
         self._refresher: asyncio.Task[None] | None = None
         self._closed = False
 
+    @property
+    def client(self) -> str | None:
+        """The client's name where a call names none."""
+        return self._client
+
     async def __aenter__(self) -> Self:
         self.start()
         return self

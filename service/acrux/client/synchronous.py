@@ -73,6 +73,11 @@ class AcruxClient:
         self._refresher: threading.Thread | None = None
         self._refresher_process = 0
 
+    @property
+    def client(self) -> str | None:
+        """The client's name where a call names none."""
+        return self._client
+
     def __enter__(self) -> Self:
         self.start()
         return self

@@ -1,0 +1,341 @@
+"""Acrux for Starlette and FastAPI applications that log in with Authlib. It decides nothing and stores no user.
+
+acrux = StarletteAcrux(AsyncAcruxClient("https://acrux.example.com", token, client="jira"))
+
+async def login(request):
+    return await acrux.authorize_redirect(oauth.jira, request, request.url_for("callback"))
+
+async def callback(request):
+    token = await acrux.authorize_access_token(oauth.jira, request)     # returns only if the login is admitted
+"""
+
+import logging
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from acrux.adapters.addresses import ProxyHeader, TrustedProxies
+from acrux.adapters.authorization import UnusableRequestError, merged_url, read_asked
+from acrux.adapters.browsers import MAX_AGE_SECONDS, browser_cookie, known_id, new_id
+from acrux.adapters.extras import missing_extra
+from acrux.adapters.refusals import (
+    HEADERS,
+    STARTS_AGAIN,
+    Cause,
+    Refusal,
+    of_failure,
+    of_provider_error,
+    of_verdict,
+)
+from acrux.client import AcruxError, AsyncAcruxClient, Decision, LoginFacts, Verdict
+from acrux.client.answers import decision_from_state, decision_to_state
+
+try:
+    from authlib.common.errors import AuthlibBaseError
+    from authlib.integrations.starlette_client import StarletteOAuth2App
+    from joserfc.errors import JoseError
+    from starlette.exceptions import HTTPException
+    from starlette.requests import Request
+    from starlette.responses import HTMLResponse, RedirectResponse, Response
+except ModuleNotFoundError as missing:
+    raise missing_extra("starlette", missing) from missing
+
+try:
+    from httpx2 import HTTPError  # type: ignore[import-not-found,unused-ignore] # what Authlib prefers where it is
+except ModuleNotFoundError:
+    from httpx import HTTPError
+
+_LOG = logging.getLogger("acrux.adapters")
+_STATE_MEMBER = "acrux"
+_OF_ONE_TRIP = frozenset({"state", "nonce", "code_verifier"})
+_OF_AUTHLIB = ("nonce", "code_verifier")
+_MAX_USER_AGENT = 1024
+
+
+class LoginRefused(HTTPException):
+    """A login is refused. Unless the application says otherwise, Starlette answers it in plain text.
+
+    Attributes:
+        refusal: why, and the page that says it.
+    """
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(refusal.status, refusal.text, dict(HEADERS))
+        self.refusal = refusal
+
+
+class LoginStartsAgain(HTTPException):
+    """A login needs another trip to the provider; Starlette answers it with the redirect.
+
+    Attributes:
+        verdict: what came back from the first trip.
+        url: where to send the browser.
+    """
+
+    def __init__(self, verdict: Verdict, url: str) -> None:
+        super().__init__(302, "", {"Location": url, "Cache-Control": "no-store"})
+        self.verdict = verdict
+        self.url = url
+
+
+async def refusal_page(_request: Request, refused: Exception) -> Response:
+    """An exception handler that shows a refusal as a page: `app.add_exception_handler(LoginRefused, refusal_page)`."""
+    if not isinstance(refused, LoginRefused):
+        raise refused
+    return HTMLResponse(refused.refusal.page(), refused.status_code, HEADERS)
+
+
+@dataclass(frozen=True, slots=True)
+class _Login:
+    """What the login's own state remembers between the redirect and the callback."""
+
+    decision: Decision
+    nonce: str
+    redirect_uri: str | None
+    again: bool
+    params: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class _Trip:
+    """An authorization request, ready to be sent."""
+
+    url: str
+    browser_id: str
+    is_new_browser: bool
+
+
+class StarletteAcrux:
+    """Asks Acrux where Authlib redirects, and again where Authlib has the token.
+
+    INVARIANT (nobody unjudged): `authorize_access_token` returns only after a verdict that admits.
+
+    Args:
+        client: how Acrux is asked. If it names no client, the registration's `client_id` is sent.
+        trusted_proxies: addresses or CIDRs of the proxies before the application; without them the address is the
+            connection's.
+        proxy_header: the one header that they write.
+        facts: more facts of a request, such as attributes or what is known of the device; they win.
+        help_desk: a sentence for the pages of refused logins.
+        cookie: the name of the cookie that becomes `browser.id`; `__Host-` is put before it.
+    """
+
+    def __init__(
+        self,
+        client: AsyncAcruxClient,
+        *,
+        trusted_proxies: Iterable[str] = (),
+        proxy_header: ProxyHeader = "x-forwarded-for",
+        facts: Callable[[Request], LoginFacts] | None = None,
+        help_desk: str = "",
+        cookie: str = "acrux-browser",
+    ) -> None:
+        self._client = client
+        self._proxies = TrustedProxies(trusted_proxies, proxy_header)
+        self._facts = facts
+        self._help_desk = help_desk
+        self._cookie = cookie
+
+    @asynccontextmanager
+    async def lifespan(self, _app: object = None) -> AsyncIterator[None]:
+        """For `Starlette(lifespan=acrux.lifespan)`: the ceiling from the start, a last try to report at the end."""
+        async with self._client:
+            yield
+
+    async def authorize_redirect(
+        self,
+        registration: StarletteOAuth2App,
+        request: Request,
+        redirect_uri: object = None,
+        **params: Any,
+    ) -> Response:
+        """As Authlib's, with what Acrux decides merged in: it replaces `params` and the registration's own.
+
+        Raises:
+            LoginRefused: the policy denies it, or there is no decision.
+            UnusableRequestError: the registration uses pushed or signed requests, or no `openid` scope.
+        """
+        uri = None if redirect_uri is None else str(redirect_uri)
+        trip = await self._begin(registration, request, uri, params, again=False, retry=None)
+        response = RedirectResponse(trip.url, 302, {"Cache-Control": "no-store"})
+        if trip.is_new_browser:
+            cookie = browser_cookie(self._cookie, request.url.scheme, request.url.hostname)
+            response.set_cookie(
+                cookie.name, trip.browser_id, MAX_AGE_SECONDS, path="/", secure=cookie.secure, httponly=True
+            )
+        return response
+
+    async def authorize_access_token(
+        self,
+        registration: StarletteOAuth2App,
+        request: Request,
+        **options: Any,
+    ) -> dict[str, Any]:
+        """As Authlib's: the token, `userinfo` in it, of a login that Acrux admits.
+
+        Raises:
+            LoginStartsAgain: the login needs one more trip; Starlette sends the browser there.
+            LoginRefused: it is not admitted.
+        """
+        answer = await _answer(request)
+        login = await self._login_of(registration, request, answer.get("state", ""))
+        error = answer.get("error") or await _mix_up(registration, answer)
+        if error:
+            await registration.framework.clear_state_data(request.session, answer["state"])
+            _LOG.warning("decision %s: the provider answered `%s`", login.decision.id, error)
+            raise LoginRefused(of_provider_error(error, login.decision.id, self._help_desk))
+        token = await self._fetch_token(registration, request, login, options)
+        verdict = await self._judge(registration, login, token)
+        if verdict.admit:
+            return token
+        _LOG.warning("decision %s: %s %s", verdict.decision_id, verdict.name, verdict.reason)
+        if verdict.name not in STARTS_AGAIN or login.again or (verdict.retry is not None and verdict.retry.denied):
+            raise LoginRefused(of_verdict(verdict, self._help_desk))
+        trip = await self._begin(
+            registration, request, login.redirect_uri, _params_again(login, verdict), again=True, retry=verdict.retry
+        )
+        raise LoginStartsAgain(verdict, trip.url)
+
+    async def _begin(
+        self,
+        registration: StarletteOAuth2App,
+        request: Request,
+        redirect_uri: str | None,
+        params: Mapping[str, Any],
+        *,
+        again: bool,
+        retry: Decision | None,
+    ) -> _Trip:
+        """Lets Authlib write the request, asks Acrux about exactly that request, and merges the decision into it."""
+        begun = await registration.create_authorization_url(redirect_uri, **params)
+        asked, nonce = read_asked(begun["url"]), _nonce(begun)
+        known = known_id(request.cookies.get(self._cookie_name(request)))
+        browser_id = known or new_id()
+        decision = retry
+        if decision is None:
+            facts: LoginFacts = {
+                **self._gather(request, browser_id),
+                "acr_values": asked.acr_values,
+                "scopes": asked.scopes,
+                "prompt": asked.prompt,
+                "max_age_seconds": asked.max_age_seconds,
+                "claims": asked.claims,
+                "nonce": nonce,
+            }
+            decision = await self._decide(registration, facts)
+        if decision.denied:
+            raise LoginRefused(Refusal(Cause.DENIED, "denied", decision.id, self._help_desk))
+        kept: dict[str, Any] = {"decision": decision_to_state(decision), "again": again}
+        repeated = {name: value for name, value in params.items() if name not in _OF_ONE_TRIP}
+        if repeated:
+            kept["params"] = repeated
+        # Authlib would keep the whole URL too; it never reads it, and a session cookie has 4 KiB.
+        of_authlib = {name: begun[name] for name in _OF_AUTHLIB if name in begun}
+        await registration.save_authorize_data(
+            request, state=begun["state"], redirect_uri=redirect_uri, **of_authlib, **{_STATE_MEMBER: kept}
+        )
+        return _Trip(merged_url(begun["url"], decision), browser_id, is_new_browser=known is None)
+
+    async def _decide(self, registration: StarletteOAuth2App, facts: LoginFacts) -> Decision:
+        try:
+            return await self._client.decide(client=self._client.client or registration.client_id, **facts)
+        except AcruxError as error:
+            _LOG.error("a login is refused, there is no decision: %s", error)
+            raise LoginRefused(of_failure(error, "", self._help_desk)) from error
+
+    async def _login_of(self, registration: StarletteOAuth2App, request: Request, state: str) -> _Login:
+        """The login that a callback belongs to: it was begun here, by this browser, and has not come back yet."""
+        kept = await registration.framework.get_state_data(request.session, state) if state else None
+        member = kept.get(_STATE_MEMBER) if isinstance(kept, dict) else None
+        if not isinstance(kept, dict) or not isinstance(member, dict) or not kept.get("nonce"):
+            await registration.framework.clear_state_data(request.session, state)
+            raise LoginRefused(Refusal(Cause.NO_LOGIN, help_desk=self._help_desk))
+        return _Login(
+            decision=decision_from_state(member["decision"]),
+            nonce=kept["nonce"],
+            redirect_uri=kept.get("redirect_uri"),
+            again=bool(member["again"]),
+            params=dict(member.get("params") or {}),
+        )
+
+    async def _fetch_token(
+        self, registration: StarletteOAuth2App, request: Request, login: _Login, options: dict[str, Any]
+    ) -> dict[str, Any]:
+        """Authlib's token, in which Authlib has verified the ID token: signature, `iss`, `aud`, `exp`, nonce."""
+        issuer = (await registration.load_server_metadata()).get("issuer")
+        if options.get("claims_options") is not None and issuer:
+            # Authlib drops its own check of `iss` where it is given other ones.
+            options = {**options, "claims_options": {"iss": {"values": [issuer]}, **options["claims_options"]}}
+        try:
+            token: dict[str, Any] = await registration.authorize_access_token(request, **options)
+        except (AuthlibBaseError, JoseError, HTTPError) as error:
+            code = getattr(error, "error", None)
+            _LOG.warning("decision %s: the provider's answer can't be used: %s", login.decision.id, error)
+            refusal = of_provider_error(code if isinstance(code, str) else "", login.decision.id, self._help_desk)
+            raise LoginRefused(refusal) from error
+        if not isinstance(token.get("id_token"), str) or not token.get("userinfo"):
+            raise LoginRefused(of_provider_error("missing_id_token", login.decision.id, self._help_desk))
+        return token
+
+    async def _judge(self, registration: StarletteOAuth2App, login: _Login, token: dict[str, Any]) -> Verdict:
+        try:
+            return await self._client.outcome(
+                login.decision,
+                id_token=token["id_token"],
+                claims=dict(token["userinfo"]),
+                issuer=registration.server_metadata.get("issuer"),
+                client_id=registration.client_id,
+            )
+        except AcruxError as error:
+            _LOG.error("decision %s: the login is refused, nobody judged it: %s", login.decision.id, error)
+            raise LoginRefused(of_failure(error, login.decision.id, self._help_desk)) from error
+
+    def _gather(self, request: Request, browser_id: str) -> LoginFacts:
+        facts: LoginFacts = {
+            "ip": self._proxies.user_address(
+                None if request.client is None else request.client.host,
+                request.headers.getlist(self._proxies.header),
+            ),
+            "user_agent": _printable(request.headers.get("user-agent", "")),
+            "browser_id": browser_id,
+        }
+        if self._facts is not None:
+            facts.update(self._facts(request))
+        return facts
+
+    def _cookie_name(self, request: Request) -> str:
+        return browser_cookie(self._cookie, request.url.scheme, request.url.hostname).name
+
+
+def _params_again(login: _Login, verdict: Verdict) -> dict[str, Any]:
+    """What Authlib is asked for on the second trip; a retry was decided for the nonce of the first one and keeps it."""
+    return login.params if verdict.retry is None else {**login.params, "nonce": login.nonce}
+
+
+def _nonce(begun: Mapping[str, Any]) -> str:
+    nonce = begun.get("nonce")
+    if not isinstance(nonce, str) or not nonce:
+        raise UnusableRequestError("the registration has no `openid` scope, so no ID token could be judged")
+    return nonce
+
+
+def _printable(text: str) -> str | None:
+    """A header as Acrux takes it: no control characters, and a bounded length."""
+    return "".join(character for character in text if character.isprintable())[:_MAX_USER_AGENT] or None
+
+
+async def _mix_up(registration: StarletteOAuth2App, answer: Mapping[str, str]) -> str:
+    """An error code if another provider than the registration's has answered (RFC 9207 section 2.4), else ''."""
+    metadata = await registration.load_server_metadata()
+    if "iss" not in answer:
+        return "missing_iss" if metadata.get("authorization_response_iss_parameter_supported") is True else ""
+    return "" if metadata.get("issuer") in {None, answer["iss"]} else "mismatching_iss"
+
+
+async def _answer(request: Request) -> dict[str, str]:
+    """The authorization response's parameters, from the query or, with `response_mode=form_post`, from the form."""
+    if request.method == "GET":
+        return dict(request.query_params)
+    form = await request.form()
+    return {name: value for name, value in form.items() if isinstance(value, str)}
