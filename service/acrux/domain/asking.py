@@ -140,6 +140,15 @@ def ask(acr_map: AcrMap, rank: int, max_age_seconds: int | None, requested: Requ
     return Asked(values, params, unmapped)
 
 
+def asked_values(params: Mapping[str, str]) -> tuple[str, ...]:
+    """The values that some authorization parameters ask for, in whatever form; the inverse of what `ask` emits."""
+    plain = params.get("acr_values") or params.get("amr_values")
+    if plain:
+        return tuple(plain.split())
+    claims = params.get("claims")
+    return _values_in_claims(json.loads(claims)) if claims else ()
+
+
 def accept(acr_map: AcrMap, rank: int, max_age_seconds: int | None) -> Accept | None:
     """What to accept on the way back: the words of a level and of every higher one; None for `deny`."""
     if rank >= len(acr_map.words):

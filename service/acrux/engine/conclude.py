@@ -1,14 +1,15 @@
 """From the rules that stand to the decision: combine, name the rules and the reason, word it. No evaluation."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, cast
+from typing import Final
 
 from acrux.domain.asking import NOTHING_REQUESTED, Asked, Requested, read_requested
 from acrux.domain.decision import Accept, Decision, DecisionOutcome, RuleEffect
 from acrux.domain.facts import Facts, FactValue
-from acrux.domain.identifiers import ClientName, Revision, RuleId
-from acrux.domain.ladder import AssuranceLadder
+from acrux.domain.identifiers import Revision, RuleId
+from acrux.domain.ladder import DENY, AssuranceLadder
 from acrux.engine.combine import combine
 from acrux.engine.prepared import Standing
 from acrux.engine.wording import ProviderWording, Wording
@@ -23,22 +24,39 @@ _DENIED: Final = Wording(Asked((), {}), None)
 
 def requested_by(facts: Facts) -> Requested:
     """What the relying party's own request asks for."""
-    acr_values = cast("tuple[str, ...]", facts.values.get("request.acr_values", ()))
+    acr_values: tuple[str, ...] = facts.values.get("request.acr_values", ())  # type: ignore[assignment] # as declared
     if not acr_values and facts.requested_claims is None:
         return NOTHING_REQUESTED
     return read_requested(acr_values, facts.requested_claims)
 
 
+@dataclass(frozen=True, slots=True)
+class _Conclusion:
+    """All of a decision that does not depend on whose it is and when."""
+
+    rank: int
+    shadow_rank: int
+    requested_rank: int | None
+    max_age_seconds: int | None
+    words: Wording
+    rules: tuple[RuleId, ...]
+    reason: str
+    effects: tuple[RuleEffect, ...]
+
+
 class Concluder:
     """Concludes decisions of one policy set."""
 
-    __slots__ = ("_ladder", "_outcomes", "_revision")
+    __slots__ = ("_ladder", "_levels", "_outcomes", "_revision", "_usual")
 
     def __init__(self, revision: Revision, ladder: AssuranceLadder) -> None:
         self._revision = revision
         self._ladder = ladder
+        self._levels = (*ladder.levels, DENY)
         between = len(ladder.rungs) - 1
         self._outcomes = (DecisionOutcome.BASELINE, *[DecisionOutcome.STEP_UP] * between, DecisionOutcome.DENY)
+        # Bounded by rules times providers: only shared standings are keys.
+        self._usual: dict[tuple[Standing | None, int, ProviderWording | None], _Conclusion] = {}
 
     def conclude(
         self,
@@ -65,12 +83,54 @@ class Concluder:
         Raises:
             UnmappedRequestedAcr: see `acrux.domain.asking.ask`.
         """
-        ladder = self._ladder
-        requested_rank = None if wording is None else requested.lowest_rank(wording.acr_map)
-        own = cast("int | None", values.get("request.max_age"))
+        own: int | None = values.get("request.max_age")  # type: ignore[assignment] # declared as an int
         if longest_max_age_seconds is not None:
             own = longest_max_age_seconds if own is None else min(own, longest_max_age_seconds)
-        combined = combine(ladder, default_rank, [one.requirement for one in standing], requested_rank, own)
+        if own is None and requested is NOTHING_REQUESTED:
+            found = self._usually(standing, default_rank, wording)
+        else:
+            found = self._settle(standing, default_rank, wording, requested, own)
+        return Decision(
+            self._outcomes[found.rank],
+            self._levels[found.rank],
+            None if found.requested_rank is None else self._levels[found.requested_rank],
+            self._levels[found.shadow_rank],
+            found.max_age_seconds,
+            found.words.asked.params,
+            found.words.accept,
+            found.rules,
+            found.reason,
+            found.effects,
+            values["client.id"],  # type: ignore[arg-type] # declared as a string
+            None if wording is None else wording.provider.name,
+            self._revision,
+            now,
+            found.words.asked.dropped,
+        )
+
+    def _usually(self, standing: list[Standing], default_rank: int, wording: ProviderWording | None) -> _Conclusion:
+        """The same for at most one rule that stands as it is declared: settled once, then looked up."""
+        first = standing[0] if standing else None
+        if len(standing) > 1 or (first is not None and not first.shared):
+            return self._settle(standing, default_rank, wording, NOTHING_REQUESTED, None)
+        key = (first, default_rank, wording)
+        found = self._usual.get(key)
+        if found is None:
+            found = self._usual[key] = self._settle(standing, default_rank, wording, NOTHING_REQUESTED, None)
+        return found
+
+    def _settle(
+        self,
+        standing: list[Standing],
+        default_rank: int,
+        wording: ProviderWording | None,
+        requested: Requested,
+        own_max_age_seconds: int | None,
+    ) -> _Conclusion:
+        ladder = self._ladder
+        requested_rank = None if wording is None else requested.lowest_rank(wording.acr_map)
+        requirements = [one.requirement for one in standing]
+        combined = combine(ladder, default_rank, requirements, requested_rank, own_max_age_seconds)
         rank, max_age_seconds = combined.rank, combined.max_age_seconds
         rules, reason = _rules_and_reason(standing, default_rank, rank)
         if wording is None:
@@ -83,39 +143,24 @@ class Concluder:
             # What can't be asked for can't be enforced. `check` keeps such sets out; this keeps the door shut.
             reason = f"the provider has no word for `{ladder.level(rank)}`"
             rank, max_age_seconds = ladder.deny_rank, None
-        return Decision(
-            outcome=self._outcomes[rank],
-            level=ladder.level(rank),
-            requested_level=None if requested_rank is None else ladder.level(requested_rank),
-            shadow_level=ladder.level(max(rank, combined.shadow_rank)),
+        return _Conclusion(
+            rank=rank,
+            shadow_rank=max(rank, combined.shadow_rank),
+            requested_rank=requested_rank,
             max_age_seconds=max_age_seconds,
-            authorization_params=words.asked.params,
-            accept=words.accept,
+            words=words,
             rules=rules,
             reason=reason,
-            effects=_effects(standing),
-            client=ClientName(cast("str", values["client.id"])),
-            provider=None if wording is None else wording.provider.name,
-            policy_revision=self._revision,
-            decided_at=now,
-            dropped_acr_values=words.asked.dropped,
+            effects=tuple(sorted((one.effect for one in standing), key=lambda effect: effect.id)),
         )
 
 
 def _rules_and_reason(standing: list[Standing], default_rank: int, rank: int) -> tuple[tuple[RuleId, ...], str]:
     """The enforced rules above the default, highest first and then by id; and why the level is what it is."""
     above = [one for one in standing if one.requirement.enforced and one.requirement.rank > default_rank]
-    if len(above) > 1:
-        above.sort(key=lambda one: (-one.requirement.rank, one.effect.id))
+    above.sort(key=lambda one: (-one.requirement.rank, one.effect.id))
     ids = tuple(one.effect.id for one in above)
     # The first is the highest, so it is the first that requires the decided level, if any does.
     if above and above[0].requirement.rank == rank:
         return ids, above[0].reason
     return ids, DEFAULT if rank == default_rank else REQUESTED
-
-
-def _effects(standing: list[Standing]) -> tuple[RuleEffect, ...]:
-    effects = [one.effect for one in standing]
-    if len(effects) > 1:
-        effects.sort(key=lambda effect: effect.id)
-    return tuple(effects)

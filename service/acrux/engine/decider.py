@@ -1,19 +1,21 @@
 """The decision itself: index, evaluate, combine, word. Values in, values out: no clock, no I/O, no lock."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
+from acrux.cel import Program
 from acrux.domain.decision import Decision
 from acrux.domain.facts import Facts, FactValue
-from acrux.domain.identifiers import ClientName
+from acrux.domain.identifiers import ClientName, RuleId
 from acrux.domain.ladder import UnknownLevelError
 from acrux.engine.ceiling import Ceiling, Ceilings
+from acrux.engine.combine import combine
 from acrux.engine.conclude import Concluder, requested_by
 from acrux.engine.evaluate import Circumstances, standing_rules
 from acrux.engine.explanation import Explanation, Tracer
 from acrux.engine.index import CandidateIndex
-from acrux.engine.prepared import PreparedRule, prepare_break_glass, prepare_rules
+from acrux.engine.prepared import PreparedBreakGlass, PreparedRule, facts_read, prepare_break_glass, prepare_rules
 from acrux.engine.twice import UserRules, facts_after_login
 from acrux.engine.wording import provider_wordings
 from acrux.policy.compiled import CompiledPolicy
@@ -42,6 +44,7 @@ class Decider:
         self.index: Final = CandidateIndex(self.rules, clients)
         self._break_glass = prepare_break_glass(compiled)
         self._user_rules = UserRules(self.rules, self._break_glass, clients)
+        self._read = facts_read(self.rules, self._break_glass)
         self._ladder = checked.ladder
         self._concluder = Concluder(checked.revision, checked.ladder)
         self._wordings = provider_wordings(checked)
@@ -132,6 +135,41 @@ class Decider:
             longest_max_age_seconds=stored_max_age_seconds,
         )
 
+    def bare_ranks(self, built: BuiltFacts, now: datetime) -> tuple[int, int]:
+        """The decided rank with break-glass left out, and the same without what the relying party itself asked for.
+
+        What invariants are held against (policy-language.md, "What a decision is").
+        """
+        facts = built.facts
+        circumstances = self._circumstances(facts.values, now, break_glass=())
+        standing = standing_rules(self.index.candidates(facts.values), circumstances, self._ladder)
+        requirements = [one.requirement for one in standing]
+        default_rank = self._unregistered_rank if built.client is None else self._default_rank
+        own = combine(self._ladder, default_rank, requirements).rank
+        if built.provider is None:
+            return own, own
+        requested = requested_by(facts).lowest_rank(self._wordings[built.provider.name].acr_map)
+        return own if requested is None else max(own, requested), own
+
+    def holds(self, condition: Program, built: BuiltFacts) -> bool:
+        """Whether some other condition on facts, such as an invariant's `for`, is true of a request."""
+        activation = self.compiled.engine.activation(built.facts.values, self.compiled.declarations)
+        return condition.matches(activation) is True
+
+    def matched(self, built: BuiltFacts, now: datetime) -> tuple[tuple[RuleId, ...], tuple[tuple[RuleId, str], ...]]:
+        """The rules that match a request, and the exceptions (rule and id) that match and last, applied or not."""
+        circumstances = self._circumstances(built.facts.values, now)
+        candidates = {rule.rule.id: rule for rule in self.index.candidates(built.facts.values)}
+        standing = standing_rules(candidates.values(), circumstances, self._ladder)
+        matched = tuple(one.effect.id for one in standing if not one.effect.errored)
+        exceptions = tuple(
+            (one.effect.id, exception.clause.id)
+            for one in standing
+            for exception in candidates[one.effect.id].exceptions
+            if exception.lasts(now) and exception.when.matches(circumstances.activation) is True
+        )
+        return matched, exceptions
+
     def user_facts_read(self, client_name: str) -> frozenset[str]:
         """The facts to keep for `decide_again`; empty where no rule on `user.*` can concern the client."""
         return self._user_rules.facts_read(client_name, self._client(client_name))
@@ -163,9 +201,13 @@ class Decider:
     def _client(self, name: str) -> Client | None:
         return self.compiled.checked.clients.get(ClientName(name))
 
-    def _circumstances(self, values: Mapping[str, FactValue], now: datetime) -> Circumstances:
-        activation = self.compiled.engine.activation(values, self.compiled.declarations)
-        return Circumstances(values, activation, now, self._break_glass)
+    def _circumstances(
+        self, values: Mapping[str, FactValue], now: datetime, break_glass: Sequence[PreparedBreakGlass] | None = None
+    ) -> Circumstances:
+        # What no condition reads need not be converted: half of a decision's time would go there.
+        seen = {name: values[name] for name in self._read if name in values}
+        activation = self.compiled.engine.activation(seen, self.compiled.declarations)
+        return Circumstances(values, activation, now, self._break_glass if break_glass is None else break_glass)
 
     def _stored_rank(self, level: str) -> int:
         try:

@@ -38,11 +38,19 @@ class PreparedBreakGlass:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Standing:
-    """A rule that matched or errored: what the record says of it, and what it comes to in the combination."""
+    """A rule that matched or errored.
+
+    Attributes:
+        effect: what the record says of it.
+        requirement: what it comes to in the combination.
+        reason: what an answer says where this rule decides.
+        shared: whether this is the one value that all plain matches of the rule share.
+    """
 
     effect: RuleEffect
     requirement: Requirement
     reason: str
+    shared: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -92,7 +100,7 @@ def prepare_rule(compiled: CompiledRule, ladder: AssuranceLadder) -> PreparedRul
         window=None if rule.active == _ALWAYS else rule.active,
         rollout=rule.rollout,
         exceptions=exceptions,
-        plain=Standing(effect, requirement, rule.description or rule.id),
+        plain=Standing(effect, requirement, rule.description or rule.id, shared=True),
         reads=reads,
     )
 
@@ -106,7 +114,12 @@ def prepare_rules(compiled: CompiledPolicy) -> tuple[PreparedRule, ...]:
 def prepare_break_glass(compiled: CompiledPolicy) -> tuple[PreparedBreakGlass, ...]:
     """The break-glass entries, lowest `instead` first and then by id: the first that matches is the one that counts."""
     ladder = compiled.checked.ladder
-    prepared: Iterable[PreparedBreakGlass] = (
-        PreparedBreakGlass(entry, when, ladder.rank(entry.instead)) for entry, when in compiled.break_glass
-    )
+    prepared = (PreparedBreakGlass(one.entry, one.when, ladder.rank(one.entry.instead)) for one in compiled.break_glass)
     return tuple(sorted(prepared, key=lambda one: (one.rank, one.entry.id)))
+
+
+def facts_read(rules: Iterable[PreparedRule], break_glass: Iterable[PreparedBreakGlass]) -> tuple[str, ...]:
+    """Every fact that some condition of a set reads, sorted."""
+    read: set[str] = set()
+    read.update(*(rule.reads for rule in rules), *(entry.entry.when.reads for entry in break_glass))
+    return tuple(sorted(read))
