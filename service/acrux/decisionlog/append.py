@@ -246,12 +246,12 @@ class LogWriter:
         answers: list[_Answer] = []
         if self._step is not None:
             sequence += 1
-            row, _ = _make_row(self._step, stream, sequence, last_us, head)
+            row, _ = make_row(self._step, stream, sequence, last_us, head)
             head = row[10]
             rows.append(row)
         for waiting in batch:
             sequence += 1
-            row, leaf = _make_row(waiting.entry, stream, sequence, last_us, head)
+            row, leaf = make_row(waiting.entry, stream, sequence, last_us, head)
             head = row[10]
             rows.append(row)
             answers.append((waiting, Receipt(stream, sequence, leaf.hex())))
@@ -301,7 +301,8 @@ def _wake(answers: "list[_Answer]") -> None:
             future.set_exception(found)
 
 
-def _make_row(entry: Entry, stream: StreamId, sequence: int, recorded_at_us: int, head: bytes) -> tuple[Row, bytes]:
+def make_row(entry: Entry, stream: StreamId, sequence: int, recorded_at_us: int, head: bytes) -> tuple[Row, bytes]:
+    """The row of an entry after `head`, and its leaf."""
     body = envelope(entry, recorded_at_us=recorded_at_us, sequence=sequence, stream=stream)
     leaf = leaf_hash(body)
     key_hash = request_hash = answer = expires_at_us = None

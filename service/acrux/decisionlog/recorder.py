@@ -15,10 +15,15 @@ import acrux
 from acrux.decisionlog.records import Entry, Idempotency, Kind, microseconds
 from acrux.decisionlog.sealing import Keyring
 from acrux.domain.decision import Accept, Decision, RuleEffect, Verdict
-from acrux.domain.facts import Facts, FactValue, Json, fact_to_json
+from acrux.domain.facts import BUILT_IN_FACTS, Facts, FactValue, Json, fact_to_json
 from acrux.domain.identifiers import ClientName, DecisionId, LevelName, ProviderName, Revision, StreamId
 
-_SEALED_PREFIXES: Final = ("user.", "attr.", "browser.")
+# What is not listed is sealed. `request.time` is in neither: it is the answer's `decided_at_us`.
+_TIME_FACT: Final = "request.time"
+_PLAIN_FACTS: Final = frozenset(
+    name for name in BUILT_IN_FACTS if not name.startswith(("user.", "browser.")) and name != _TIME_FACT
+)
+_USER_FACT: Final = "user.id"
 # Dataclasses are passed through, and so refused: orjson would write their fields unsorted, which is not canonical.
 _OPTIONS: Final = orjson.OPT_SORT_KEYS | orjson.OPT_UTC_Z | orjson.OPT_PASSTHROUGH_DATACLASS
 
@@ -118,27 +123,23 @@ class Recorder:
     ) -> Entry:
         """The record of a decision: everything that is needed to decide again, and the answer."""
         at_us = microseconds(decision.decided_at)
-        plain: dict[str, FactValue] = {}
-        sealed: dict[str, object] = {}
-        for name, value in facts.values.items():
-            if name.startswith(_SEALED_PREFIXES):
-                sealed[name] = value
-            elif name != "request.time":  # it is `decided_at_us`
-                plain[name] = value
+        values = facts.values
+        plain = {name: value for name, value in values.items() if name in _PLAIN_FACTS}
+        sealed = {name: value for name, value in values.items() if name not in _PLAIN_FACTS and name != _TIME_FACT}
         secret: dict[str, object] = {"facts": sealed} if sealed else {}
         if facts.requested_claims is not None:
             secret["requested_claims"] = facts.requested_claims
-        user_id = sealed.get("user.id")
+        user_id = sealed.get(_USER_FACT)
         content = {
             "acrux": acrux.__version__,
             "answer": {
                 "accept": _accept_to_json(decision.accept),
-                "authorization_params": decision.authorization_params,
+                "authorization_params": dict(decision.authorization_params),
                 "decided_at_us": at_us,
                 "expires_at_us": microseconds(expires_at),
                 "level": decision.level,
                 "max_age_seconds": decision.max_age_seconds,
-                "outcome": decision.outcome,
+                "outcome": decision.outcome.value,
                 "policy_revision": decision.policy_revision,
                 "reason": decision.reason,
                 "requested_level": decision.requested_level,

@@ -145,7 +145,7 @@ class Spool:
         connection.execute("COMMIT")
 
     def tail(self) -> tuple[int, int, bytes]:
-        """The last row's sequence, its time of recording (microseconds), and the chain's head; (0, 0, zeros) at first."""
+        """The last row: sequence, time of recording (microseconds) and head of the chain; (0, 0, zeros) at first."""
         row = (
             self._require()
             .execute("SELECT sequence, recorded_at_us, head FROM records ORDER BY sequence DESC LIMIT 1")

