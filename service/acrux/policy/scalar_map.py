@@ -74,7 +74,7 @@ def map_scalar(text: str, start: int, end: int, style: Style, value: str) -> Sca
         case "single" | "double":
             walk = _Walk(text, start + 1, end - 1)
             _walk_flow(walk, style)
-        case "literal" | "folded":
+        case _:
             walk = _Walk(text, start, len(text))
             _walk_block(walk, value, folded=style == "folded")
     if len(walk.starts) != len(value):

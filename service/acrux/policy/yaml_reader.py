@@ -17,13 +17,8 @@ from acrux.policy.diagnostics import Diagnostic, Related, Span
 from acrux.policy.nodes import Entry, MappingNode, Node, Scalar, SequenceNode
 from acrux.policy.scalar_map import Style
 from acrux.policy.source import SourceFile
-from acrux.policy.yaml_errors import (
-    Trail,
-    directive_diagnostic,
-    surrogate_diagnostic,
-    syntax_diagnostic,
-    tag_diagnostic,
-)
+from acrux.policy.yaml_errors import directive_diagnostic, surrogate_diagnostic, syntax_diagnostic, tag_diagnostic
+from acrux.policy.yaml_stop import Trail
 
 # The format needs nine; what is deeper is a mistake or an attack (each level costs libyaml time).
 MAX_DEPTH: Final = 64
@@ -227,8 +222,14 @@ class _Reader:
         frame.key = node
 
     def _question_mark(self, start: int) -> int | None:
-        before = self.text[max(0, start - 200) : start].rstrip()
-        return start - len(self.text[max(0, start - 200) : start]) + len(before) - 1 if before.endswith("?") else None
+        """The `?` before a key that is written `? key`, or None."""
+        at = start - 1
+        while at >= 0 and self.text[at] in " \t\r\n":
+            at -= 1
+        line, column = self.source.position(at)
+        before = self.source.line_text(line)[: column - 1]
+        # A comment above the key may end in a question mark.
+        return at if self.text[at] == "?" and "#" not in before and before[-1:] in " \t{,[-" else None
 
     def _complex_key(self, start: int, end: int, message: str) -> None:
         self.refuse(codes.COMPLEX_KEY.at(self._span(start, end), message, help="a key is a plain text: `key: value`"))

@@ -65,6 +65,7 @@ IN_A_RULE: list[tuple[str, Code]] = [
     ('except: [{id: x, when: "a" ⟦in client.tags⟧, ticket: y}]', codes.TEXT_AFTER_QUOTE),
     ('except:\n      - id: x\n        when: "a" ⟦in client.tags⟧\n        ticket: y', codes.TEXT_AFTER_QUOTE),
     ('except: [{id: x, when: "a" ⟦in client.tags⟧}]', codes.TEXT_AFTER_QUOTE),
+    ('cidrs: ["a" ⟦x⟧, b }', codes.TEXT_AFTER_QUOTE),
     ("when: [1, 2]⟦.exists(x, x > 1)⟧", codes.TEXT_AFTER_BRACKET),
     ("when: {}⟦.size() == 0⟧", codes.TEXT_AFTER_BRACKET),
     ("except: [[1] ⟦x⟧, 2]", codes.TEXT_AFTER_BRACKET),
@@ -189,6 +190,50 @@ def test_mistake_has_one_diagnostic_at_its_characters(text, code, parser):
     assert [(each.code, clean[each.span.start : each.span.end], each.span.start) for each in found] == [
         (code.id, expected, text.index("⟦"))
     ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "# why ? \n# is it?\na: b\n",
+        "a: b ? c\n'x?': y\nd: ? \ne: f\n".replace("d: ? \n", "d: g ? h\n"),
+        "a: [b] # who ? \nc: d\n",
+        "a: b#c\nd: e&f*g!h\ni: -j\nk: ?l\nm: 'n' # o\n",
+        "a: 2001:db8::1\nb: [2001:db8::1, 10.0.0.0/8]\nc: ::1\n",
+        "a: {b: 'x', \"c\":d}\ne: [f,\n  g\n]\nh: {\n  i: j,\n}\n",
+        "a: it's\nb: [it's, that's]\n",
+        "a: 'b\n  c: d'\n",
+    ],
+)
+def test_what_looks_like_a_mistake_and_is_none(text):
+    """Question marks, colons, quotes and the like where YAML takes them as text are no mistakes."""
+    root, found = diagnose(text)
+    assert isinstance(root, MappingNode)
+    assert found == []
+
+
+def test_two_merge_keys():
+    """Two merge keys are two diagnostics, not a duplicate key besides."""
+    _root, found = diagnose("<<: {a: b}\n<<: {c: d}\n")
+    assert [each.code for each in found] == [codes.MERGE_KEY.id] * 2
+
+
+def test_error_without_a_place():
+    """An error that the parser gives no place for stands where the reading had come to."""
+
+    class Broken:
+        def __init__(self, text):
+            self.events = yaml.CSafeLoader(text) if hasattr(yaml, "CSafeLoader") else yaml.SafeLoader(text)
+
+        def get_event(self):
+            event = self.events.get_event()
+            if isinstance(event, yaml.MappingEndEvent):
+                raise yaml.YAMLError("Something.\nmore")
+            return event
+
+    root, [found] = diagnose("a: bc", Broken)
+    assert root is None
+    assert (found.code, found.span.start, found.message) == ("ACX0127", 5, "this is no YAML: something")
 
 
 def test_rule_template_is_right():
