@@ -1,7 +1,6 @@
 """The asynchronous client, for asyncio. What is said to Acrux stands in `conversation`."""
 
 import asyncio
-import logging
 import os
 from collections.abc import Mapping
 from types import TracebackType
@@ -9,14 +8,21 @@ from typing import Self, TypeVar, Unpack
 
 import httpx
 
-from acrux.client.conversation import Answered, Call, Conversation, Conversations, Reply, Returned, Unreached
-from acrux.client.errors import AcruxError
+from acrux.client.conversation import (
+    TICK_SECONDS,
+    Answered,
+    Call,
+    Conversation,
+    Conversations,
+    Reply,
+    Returned,
+    Unreached,
+)
 from acrux.client.facts import LoginFacts
 from acrux.client.storing import CeilingCache, ReportQueue, cache_files
-from acrux.client.transport import REFRESH_INTERVAL_SECONDS, TIMEOUT_SECONDS, headers_of, settings, unreached
+from acrux.client.transport import REFRESH_INTERVAL_SECONDS, TIMEOUT_SECONDS, failed, headers_of, settings
 from acrux.client.values import Ceiling, Decision, Json, Verdict
 
-_LOG = logging.getLogger("acrux.client")
 _T = TypeVar("_T")
 
 
@@ -124,7 +130,7 @@ class AsyncAcruxClient:
         """
         for client in tuple(self._conversations.clients):
             await self._hold(self._conversations.refresh_ceiling(client))
-        if len(self._conversations.reports):
+        while len(self._conversations.reports):
             await self._hold(self._conversations.send_reports())
 
     def start(self) -> None:
@@ -141,23 +147,15 @@ class AsyncAcruxClient:
             self._refresher.cancel()
             await asyncio.gather(self._refresher, return_exceptions=True)
         if len(self._conversations.reports):
-            await self._try(self._conversations.send_reports())
+            await self._hold(self._conversations.deliver())
         self._conversations.reports.close()
         await self._http.aclose()
 
     async def _keep_fresh(self) -> None:
         while True:
-            for client in tuple(self._conversations.clients):
-                await self._try(self._conversations.refresh_ceiling(client))
-            if len(self._conversations.reports):
-                await self._try(self._conversations.send_reports())
-            await asyncio.sleep(self._interval_seconds)
-
-    async def _try(self, conversation: Conversation[_T]) -> None:
-        try:
-            await self._hold(conversation)
-        except AcruxError as error:
-            _LOG.warning("Acrux could not be asked beforehand: %s", error)
+            for conversation in self._conversations.due(self._interval_seconds):
+                await self._hold(conversation)
+            await asyncio.sleep(min(TICK_SECONDS, self._interval_seconds))
 
     async def _hold(self, conversation: Conversation[_T]) -> _T:
         deadline_seconds = asyncio.get_running_loop().time() + self._timeout_seconds
@@ -178,5 +176,5 @@ class AsyncAcruxClient:
         except TimeoutError:
             return Unreached("timed out")
         except httpx.RequestError as error:
-            return unreached(error)
+            return failed(error)
         return Answered(response.status_code, response.content)

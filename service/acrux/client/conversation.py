@@ -4,9 +4,11 @@ Each conversation yields the calls that it wants made and is sent what became of
 """
 
 import json
+import logging
+import time
 import uuid
 from collections import OrderedDict
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TypeAlias, TypeVar
@@ -21,7 +23,7 @@ from acrux.client.answers import (
     read_verdict,
     time_to_json,
 )
-from acrux.client.errors import UnavailableError, UnexpectedAnswerError
+from acrux.client.errors import AcruxError, RequestRefusedError, UnavailableError, UnexpectedAnswerError
 from acrux.client.facts import LoginFacts, decide_body
 from acrux.client.judging import judge_locally
 from acrux.client.storing import MAX_CEILINGS, CeilingCache, ReportQueue
@@ -29,11 +31,16 @@ from acrux.client.values import FALLBACK_LIFETIME, Decision, Json, Verdict, Verd
 
 MAX_REPORTS_AT_ONCE = 100
 MAX_JUDGED = 10_000
+TICK_SECONDS = 2.0
+"""How often it is looked whether something is due; an outage is noticed to be over within this time."""
 _OK = 200
 _BAD_REQUEST = 400
 _SERVER_ERRORS = 500
 _UNREACHABLE_STATUSES = frozenset({502, 504})
 _SERVICE_UNAVAILABLE = 503
+_WRONG_BODY_STATUSES = frozenset({400, 413, 422})
+_MAX_TEXT = 200
+_LOG = logging.getLogger("acrux.client")
 _T = TypeVar("_T")
 
 
@@ -67,7 +74,14 @@ class Unreached:
     may_retry: bool = False
 
 
-Reply: TypeAlias = Answered | Unreached
+@dataclass(frozen=True, slots=True)
+class Garbled:
+    """Something answered that HTTP can't read."""
+
+    reason: str
+
+
+Reply: TypeAlias = Answered | Unreached | Garbled
 Conversation: TypeAlias = Generator[Call, Reply, _T]
 
 
@@ -108,6 +122,8 @@ class Conversations:
     now: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
     clients: "OrderedDict[str, None]" = field(default_factory=OrderedDict)
     _judged: "OrderedDict[str, None]" = field(default_factory=OrderedDict)
+    _next_try_seconds: dict[str, float] = field(default_factory=dict)
+    _complaints: set[str] = field(default_factory=set)
 
     def decide(self, client: str, facts: LoginFacts) -> Conversation[Decision]:
         """Asks for a decision; the client's ceiling stands in where it may.
@@ -123,7 +139,7 @@ class Conversations:
         if not isinstance(answer, _Absent):
             return read_decision(answer, client=client, nonce_sha256=nonce_sha256, user_id=user_id)
         decision = replace(self._at_ceiling(client, answer.reason), nonce_sha256=nonce_sha256, user_id=user_id)
-        self.reports.add({**_report(decision), "facts": body, "reason": answer.reason})
+        self.reports.add({**_report(decision), "facts": body, "reason": _short(answer.reason)})
         return decision
 
     def judge(self, decision: Decision, returned: Returned) -> Conversation[Verdict]:
@@ -160,21 +176,69 @@ class Conversations:
             raise UnavailableError(answer.reason)
         self.ceilings.put(read_ceiling(answer, client=client, fetched_at=self.now()))
 
-    def send_reports(self) -> Conversation[int]:
-        """Tells Acrux what was decided and judged without it; how many reports it took.
+    def send_reports(self) -> Conversation[None]:
+        """Tells Acrux of the oldest decisions and verdicts that were made without it.
+
+        A report that Acrux can't take is logged and dropped, so that it does not keep the others back for ever.
 
         Raises:
             AcruxError: it did not take them; they stay in the queue.
         """
-        sent = 0
-        while batch := self.reports.first(MAX_REPORTS_AT_ONCE):
-            key = uuid.uuid4().hex
-            answer = yield from _ask(Call("POST", "/v1/fallbacks", {"decisions": list(batch)}, key))
-            if isinstance(answer, _Absent):
-                raise UnavailableError(answer.reason)
-            self.reports.forget(batch)
-            sent += len(batch)
-        return sent
+        batch = self.reports.first(MAX_REPORTS_AT_ONCE)
+        try:
+            yield from self._send(batch)
+        except RequestRefusedError as refused:
+            if refused.status not in _WRONG_BODY_STATUSES:
+                raise
+            for report in batch[:1]:
+                try:
+                    yield from self._send([report])
+                except RequestRefusedError as alone:
+                    if alone.status not in _WRONG_BODY_STATUSES:
+                        raise
+                    _LOG.error("decision %s can't be reported: %s", report.get("id"), alone)
+                    self.reports.forget([report])
+
+    def due(self, interval_seconds: float) -> Iterator[Conversation[None]]:
+        """What should be said now beside the callers: ceilings that are old or unknown, reports that wait.
+
+        These conversations raise nothing: what fails is logged, once, and due again at a later call.
+        """
+        for client in tuple(self.clients):
+            if time.monotonic() >= self._next_try_seconds.get(client, float("-inf")):
+                yield self._keep_ceiling(client, interval_seconds)
+        if len(self.reports):
+            yield self.deliver()
+
+    def deliver(self) -> Conversation[None]:
+        """Reports once; raises nothing, and what fails is logged."""
+        try:
+            yield from self.send_reports()
+            self._complaints.discard("")
+        except AcruxError as error:
+            self._complain("", "what was decided in an outage can't be reported yet", error)
+
+    def _keep_ceiling(self, client: str, interval_seconds: float) -> Conversation[None]:
+        pause_seconds = interval_seconds
+        try:
+            yield from self.refresh_ceiling(client)
+            self._complaints.discard(client)
+        except AcruxError as error:
+            if isinstance(error, UnavailableError):
+                pause_seconds = min(interval_seconds, TICK_SECONDS)
+            self._complain(client, f"the ceiling of `{client}` can't be fetched", error)
+        self._next_try_seconds[client] = time.monotonic() + pause_seconds
+
+    def _complain(self, about: str, what: str, error: AcruxError) -> None:
+        if about not in self._complaints:
+            self._complaints.add(about)
+            _LOG.warning("%s: %s", what, error)
+
+    def _send(self, batch: list[dict[str, Json]]) -> Conversation[None]:
+        answer = yield from _ask(Call("POST", "/v1/fallbacks", {"decisions": list(batch)}, uuid.uuid4().hex))
+        if isinstance(answer, _Absent):
+            raise UnavailableError(answer.reason)
+        self.reports.forget(batch)
 
     def remember(self, client: str) -> None:
         """Keeps a client's ceiling fresh from now on."""
@@ -222,7 +286,7 @@ class Conversations:
                 "verdict": verdict.name.value,
                 "verdict_at": time_to_json(self.now()),
                 "returned_acr": _returned_word(returned.claims.get(claim)),
-                "reason": reason,
+                "reason": _short(reason),
             }
         )
         return verdict
@@ -251,9 +315,13 @@ def _report(decision: Decision) -> dict[str, Json]:
 
 
 def _returned_word(value: Json) -> str | None:
-    if isinstance(value, list | tuple):
-        return " ".join(item for item in value if isinstance(item, str)) or None
-    return value if isinstance(value, str) else None
+    words = [value] if isinstance(value, str) else value if isinstance(value, list | tuple) else []
+    return _short(" ".join(word for word in words if isinstance(word, str))) or None
+
+
+def _short(text: str) -> str:
+    """A text as Acrux takes it in a report."""
+    return "".join(character for character in text if character.isprintable())[:_MAX_TEXT]
 
 
 def _ask(call: Call) -> Conversation[dict[str, Json] | _Absent]:
@@ -265,8 +333,21 @@ def _ask(call: Call) -> Conversation[dict[str, Json] | _Absent]:
     reply = yield call
     if isinstance(reply, Unreached) and reply.may_retry:
         reply = yield call
-    if isinstance(reply, Unreached):
-        return _Absent(reply.reason)
+    match reply:
+        case Unreached(reason):
+            return _Absent(reason)
+        case Garbled(reason):
+            raise UnexpectedAnswerError(f"the answer can't be read: {reason}")
+        case Answered():
+            return _sort(reply)
+
+
+def _sort(reply: Answered) -> dict[str, Json] | _Absent:
+    """What an answer's status means (docs/client.md).
+
+    Raises:
+        AcruxError: the answer refuses.
+    """
     if reply.status == _OK:
         return read_object(reply.body)
     if reply.status in _UNREACHABLE_STATUSES:

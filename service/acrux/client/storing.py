@@ -13,7 +13,7 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from dataclasses import replace
 from pathlib import Path
 
 from acrux.client.answers import accept_to_json, read_ceiling, time_from_json, time_to_json
@@ -46,11 +46,13 @@ class CeilingCache:
         return self._by_client.get(client)
 
     def put(self, ceiling: Ceiling) -> None:
-        """Keeps a ceiling; on disk it replaces the file atomically, so that a crash leaves the old one or the new."""
+        """Keeps a ceiling; on disk, if it is news, it replaces the file atomically: a crash leaves the old or the new."""
+        known = self._by_client.get(ceiling.client)
         self._by_client[ceiling.client] = ceiling
         while len(self._by_client) > MAX_CEILINGS:
             self._by_client.pop(next(iter(self._by_client)))
-        if self._path is not None:
+        is_news = known is None or replace(known, fetched_at=ceiling.fetched_at) != ceiling
+        if self._path is not None and is_news:
             _write_ceilings(self._path, self._by_client.values())
 
 
@@ -218,8 +220,3 @@ def cache_files(cache_path: str | os.PathLike[str] | None) -> tuple[Path | None,
         return None, None
     path = Path(cache_path)
     return path, path.with_name(f"{path.name}.reports")
-
-
-def age_seconds(ceiling: Ceiling | None, now: datetime) -> float:
-    """How long ago a ceiling was fetched; endless if it is unknown."""
-    return float("inf") if ceiling is None else (now - ceiling.fetched_at).total_seconds()

@@ -1,6 +1,5 @@
 """The blocking client: threads, for Flask and Django. What is said to Acrux stands in `conversation`."""
 
-import logging
 import os
 import threading
 import time
@@ -10,14 +9,21 @@ from typing import Self, TypeVar, Unpack
 
 import httpx
 
-from acrux.client.conversation import Answered, Call, Conversation, Conversations, Reply, Returned, Unreached
-from acrux.client.errors import AcruxError
+from acrux.client.conversation import (
+    TICK_SECONDS,
+    Answered,
+    Call,
+    Conversation,
+    Conversations,
+    Reply,
+    Returned,
+    Unreached,
+)
 from acrux.client.facts import LoginFacts
 from acrux.client.storing import CeilingCache, ReportQueue, cache_files
-from acrux.client.transport import REFRESH_INTERVAL_SECONDS, TIMEOUT_SECONDS, headers_of, settings, unreached
+from acrux.client.transport import REFRESH_INTERVAL_SECONDS, TIMEOUT_SECONDS, failed, headers_of, settings
 from acrux.client.values import Ceiling, Decision, Json, Verdict
 
-_LOG = logging.getLogger("acrux.client")
 _T = TypeVar("_T")
 
 
@@ -139,7 +145,7 @@ class AcruxClient:
         """
         for client in tuple(self._conversations.clients):
             self._hold(self._conversations.refresh_ceiling(client))
-        if len(self._conversations.reports):
+        while len(self._conversations.reports):
             self._hold(self._conversations.send_reports())
 
     def start(self) -> None:
@@ -159,24 +165,16 @@ class AcruxClient:
         if self._refresher is not None and self._refresher_process == os.getpid():
             self._refresher.join()
         if len(self._conversations.reports):
-            self._try(self._conversations.send_reports())
+            self._hold(self._conversations.deliver())
         self._conversations.reports.close()
         self._http.close()
 
     def _keep_fresh(self) -> None:
         while True:
-            for client in tuple(self._conversations.clients):
-                self._try(self._conversations.refresh_ceiling(client))
-            if len(self._conversations.reports):
-                self._try(self._conversations.send_reports())
-            if self._stop.wait(self._interval_seconds):
+            for conversation in self._conversations.due(self._interval_seconds):
+                self._hold(conversation)
+            if self._stop.wait(min(TICK_SECONDS, self._interval_seconds)):
                 return
-
-    def _try(self, conversation: Conversation[_T]) -> None:
-        try:
-            self._hold(conversation)
-        except AcruxError as error:
-            _LOG.warning("Acrux could not be asked beforehand: %s", error)
 
     def _hold(self, conversation: Conversation[_T]) -> _T:
         deadline_seconds = time.monotonic() + self._timeout_seconds
@@ -196,5 +194,5 @@ class AcruxClient:
         try:
             response = self._http.send(request)
         except httpx.RequestError as error:
-            return unreached(error)
+            return failed(error)
         return Answered(response.status_code, response.content)

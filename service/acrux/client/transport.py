@@ -4,8 +4,7 @@ from typing import Any
 
 import httpx
 
-from acrux.client.conversation import Call, Unreached
-from acrux.client.errors import UnexpectedAnswerError
+from acrux.client.conversation import Call, Garbled, Unreached
 
 TIMEOUT_SECONDS = 0.3
 REFRESH_INTERVAL_SECONDS = 60.0
@@ -38,12 +37,9 @@ def headers_of(call: Call) -> dict[str, str]:
     return headers
 
 
-def unreached(error: httpx.RequestError) -> Unreached:
-    """What a failed call means. Connections may be tried again: the idempotency key makes that harmless.
-
-    Raises:
-        UnexpectedAnswerError: something answered, in a form that HTTP does not know.
-    """
+def failed(error: httpx.RequestError) -> Unreached | Garbled:
+    """What a failed call means. Connections may be tried again: the idempotency key makes that harmless."""
+    reason = str(error) or type(error).__name__
     if not isinstance(error, httpx.TransportError):
-        raise UnexpectedAnswerError(f"the answer can't be read: {error}") from error
-    return Unreached(str(error) or type(error).__name__, may_retry=not isinstance(error, httpx.TimeoutException))
+        return Garbled(reason)
+    return Unreached(reason, may_retry=not isinstance(error, httpx.TimeoutException))
