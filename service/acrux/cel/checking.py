@@ -13,6 +13,8 @@ from acrux.cel.tree import Name, Node, Select, walk
 MAXIMUM_BYTES: Final = 4096
 """How long an expression may be in UTF-8 (policy-language.md)."""
 
+TYPE_NAMES: Final = {"BOOL": "bool", "INT": "int", "DOUBLE": "double", "STRING": "string"}
+"""Types that need no tree to be named."""
 _HAS: Final = re.compile(r"\bhas\b")
 
 
@@ -61,6 +63,8 @@ def check(text: str, declarations: Declarations) -> CheckedExpression | tuple[Pr
     if impossible is not None:
         return (impossible,)
     environment = _environment(declarations)
+    from acrux.cel.literals import MAY_CONVERT, literal_problems  # noqa: PLC0415 - it imports the library too
+
     misused = _misused_has(text, declarations, environment) if _HAS.search(text) else ()
     try:
         compiled = environment.compile(text)
@@ -74,8 +78,12 @@ def check(text: str, declarations: Declarations) -> CheckedExpression | tuple[Pr
         return tuple(sorted((*misused, *rest), key=lambda problem: (problem.start, problem.end)))
     if misused:
         return misused
-    checked = CheckedExpression(text, "", serialized)
-    return CheckedExpression(text, checked.tree.type, serialized)
+    checked = CheckedExpression(text, TYPE_NAMES.get(compiled.return_type().name(), ""), serialized)
+    if not checked.result_type:
+        checked = CheckedExpression(text, checked.tree.type, serialized)
+    if MAY_CONVERT.search(text):
+        return literal_problems(checked.tree) or checked
+    return checked
 
 
 def _environment(declarations: Declarations) -> Any:

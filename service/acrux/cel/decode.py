@@ -16,10 +16,16 @@ from acrux.cel.tree import (
     Select,
     StructNode,
 )
-from acrux.cel.wire import fields, signed
+from acrux.cel.wire import entry, fields, signed, varint
 
 _PRIMITIVES: Final = ("dyn", "bool", "int", "uint", "double", "string", "bytes")
 _WELL_KNOWN: Final = ("dyn", "any", "timestamp", "duration")
+_COMMON_TYPES: Final = {
+    b"\x12\x02\x18\x01": "bool",
+    b"\x12\x02\x18\x05": "string",
+    b"\x12\x06\x32\x04\x0a\x02\x18\x05": "list(string)",
+}
+"""The types that conditions are made of, as the bytes of their field."""
 _MESSAGES: Final = {"google.protobuf.Timestamp": "timestamp", "google.protobuf.Duration": "duration"}
 _CONSTANT_KINDS: Final = ("", "null", "bool", "int", "uint", "double", "string", "bytes")
 
@@ -51,7 +57,6 @@ class _Decoder:
         self._names: dict[int, str] = {}
         self._overloads: dict[int, tuple[str, ...]] = {}
         self._positions: dict[int, int] = {}
-        self._type_cache: dict[bytes, str] = {}
         # CheckedExpr: 2 references, 3 types, 4 expression, 5 source. ParsedExpr: 2 expression, 3 source.
         expression, source = (4, 5) if checked else (2, 3)
         self._expression = (start, start)
@@ -61,7 +66,7 @@ class _Decoder:
             elif number == source:
                 self._read_positions(low, high)
             elif number == 2:  # noqa: PLR2004 - reference_map
-                self._read_reference(low, high)
+                self._read_reference(low)
             elif number == 3:  # noqa: PLR2004 - type_map
                 self._read_type(low, high)
 
@@ -75,34 +80,29 @@ class _Decoder:
         data = self._data
         for number, first, last in fields(data, low, high):
             if number == 4:  # noqa: PLR2004 - SourceInfo.positions
-                entry = dict((key, value) for key, value, _ in fields(data, first, last))  # noqa: C402 - three fields
-                self._positions[entry.get(1, 0)] = entry.get(2, 0)
+                node, at = entry(data, first)
+                self._positions[node] = varint(data, at + 1)[0] if at < last else 0
 
-    def _read_reference(self, low: int, high: int) -> None:
-        node = 0
-        for number, first, last in fields(self._data, low, high):
-            if number == 1:
-                node = first
-            else:
-                overloads: list[str] = []
-                for part, start, end in fields(self._data, first, last):
-                    if part == 1:
-                        self._names[node] = self._text(start, end)
-                    elif part == 3:  # noqa: PLR2004 - Reference.overload_id
-                        overloads.append(self._text(start, end))
-                self._overloads[node] = tuple(overloads)
+    def _read_reference(self, low: int) -> None:
+        data = self._data
+        node, at = entry(data, low)
+        length, at = varint(data, at + 1)
+        overloads: list[str] = []
+        for part, start, end in fields(data, at, at + length):
+            if part == 1:
+                self._names[node] = data[start:end].decode()
+            elif part == 3:  # noqa: PLR2004 - Reference.overload_id
+                overloads.append(data[start:end].decode())
+        self._overloads[node] = tuple(overloads)
 
     def _read_type(self, low: int, high: int) -> None:
-        node = 0
-        for number, first, last in fields(self._data, low, high):
-            if number == 1:
-                node = first
-            else:
-                key = self._data[first:last]
-                found = self._type_cache.get(key)
-                if found is None:
-                    found = self._type_cache[key] = self._type(first, last)
-                self._types[node] = found
+        node, at = entry(self._data, low)
+        key = self._data[at:high]
+        found = _COMMON_TYPES.get(key)
+        if found is None:
+            length, at = varint(self._data, at + 1)
+            found = self._type(at, at + length)
+        self._types[node] = found
 
     def _type(self, low: int, high: int) -> str:  # noqa: PLR0911 - one return a sort of type
         inner = fields(self._data, low, high)

@@ -1,4 +1,4 @@
-"""Where the two engines may judge an expression differently; docs/cel.md lists each difference. Evaluates only literals."""
+"""Where the two engines may judge an expression differently: see docs/cel.md. Evaluates literals only."""
 
 from collections.abc import Iterator
 from functools import lru_cache
@@ -10,10 +10,22 @@ from acrux.cel.engine import CelValue, load_engine
 from acrux.cel.lexer import Tokens
 from acrux.cel.problems import EngineUnavailable, EvaluationError, Problem, ProblemKind
 from acrux.cel.render import render
-from acrux.cel.tree import Call, Comprehension, Constant, Name, Node, StructNode, macro_of, walk
+from acrux.cel.tree import (
+    CONDITIONAL,
+    Call,
+    Comprehension,
+    Constant,
+    ListNode,
+    Name,
+    Node,
+    StructNode,
+    macro_of,
+    walk,
+)
 from acrux.domain.facts import BUILT_IN_FACTS
 
 _MANY_OPERATORS: Final = 250
+_COUNTED: Final = ("&&", "||", "!", "-")
 _CONVERSIONS: Final = frozenset({"timestamp", "duration", "int", "uint", "double", "bool"})
 _TEXT_DIFFERS: Final = {
     "double_to_string": "double",
@@ -42,13 +54,15 @@ def _problem(node: Node, message: str, name: str | None = None) -> Problem:
 
 
 def _of_text(text: str) -> Iterator[Problem]:
+    if "`" not in text and sum(map(text.count, _COUNTED)) <= _MANY_OPERATORS:
+        return
     tokens = Tokens(text)
     words = [tokens.word(place) for place in range(len(tokens.starts))]
     for place, word in enumerate(words):
         if word.startswith("`"):
             start, end = tokens.starts[place], tokens.ends[place]
             yield Problem(ProblemKind.PORTABILITY, start, end, "celpy has no names in back quotes", word.strip("`"))
-    operators = sum(word in {"&&", "||", "!", "-"} for word in words)
+    operators = sum(word in _COUNTED for word in words)
     if operators > _MANY_OPERATORS:
         message = f"celpy may not reach the end of {operators} operators"
         yield Problem(ProblemKind.PORTABILITY, 0, len(text), message)
@@ -80,7 +94,7 @@ def _of_call(node: Call) -> Iterator[Problem]:
             yield _problem(node, f"celpy writes a {_TEXT_DIFFERS[overload]} otherwise", "string")
     if node.function in _TYPED_OPERATORS and any(operand.type == "dyn" for operand in operands):
         yield _problem(node, "celpy does not compare or combine numbers of different types", "dyn")
-    if node.function in _CONVERSIONS and all(isinstance(arg, Constant) for arg in node.args) and node.args:
+    if node.function in _CONVERSIONS and operands and all(isinstance(arg, Constant) for arg in operands):
         text = render(node)
         if text is not None and _judged_differently(text):
             yield _problem(node, f"the engines read `{text}` differently", node.function)
@@ -88,27 +102,30 @@ def _of_call(node: Call) -> Iterator[Problem]:
 
 def _filters_while_mapping(node: Comprehension) -> bool:
     """`map(x, condition, value)`: expanded as `filter` is, but what it adds is not the variable alone."""
-    match node.step:
-        case Call(function="_?_:_", args=(_, Call(function="_+_", args=(_, added)), _)) if macro_of(node) is None:
-            elements = getattr(added, "elements", ())
-            return not (len(elements) == 1 and isinstance(elements[0], Name) and elements[0].name == node.variable)
-        case _:
-            return False
+    step = node.step
+    if macro_of(node) is not None or not isinstance(step, Call) or step.function != CONDITIONAL:
+        return False
+    taken = step.args[1]
+    added = taken.args[-1] if isinstance(taken, Call) else None
+    if not isinstance(added, ListNode):
+        return False
+    element = added.elements[0]
+    return not (isinstance(element, Name) and element.name == node.variable)
 
 
 @lru_cache(maxsize=_REMEMBERED)
 def _judged_differently(text: str) -> bool:
+    values: list[CelValue | EvaluationError] = []
     checked = check(text, {})
     if not isinstance(checked, CheckedExpression):
         return False
-    values: list[CelValue | EvaluationError] = []
     for name in ("google", "celpy"):
         try:
             engine = load_engine(name)
         except EngineUnavailable:
             return False
         values.append(engine.load(checked, {}).evaluate(engine.activation({}, {})))
-    first, second = values
+    first, second = values[0], values[1]
     if isinstance(first, EvaluationError) or isinstance(second, EvaluationError):
         return type(first) is not type(second)
     return repr(first) != repr(second)

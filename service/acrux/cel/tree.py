@@ -188,7 +188,10 @@ def children(node: Node) -> tuple[Node, ...]:
 
 
 def walk(node: Node) -> Iterator[Node]:
-    """The node and all below it, in the order of the text. The parser bounds the depth, so recursion is safe."""
-    yield node
-    for child in children(node):
-        yield from walk(child)
+    """The node and all below it, each before what is below it, in the order of the text."""
+    stack = [node]
+    while stack:
+        node = stack.pop()
+        yield node
+        if type(node) is not Name and type(node) is not Constant:
+            stack.extend(reversed(children(node)))

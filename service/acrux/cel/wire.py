@@ -7,6 +7,7 @@ _FIXED64: Final = 1
 _BYTES: Final = 2
 _FIXED32: Final = 5
 _SIGN_BIT: Final = 1 << 63
+_KEY_FIELD: Final = 1 << 3
 _CONTINUES: Final = 0x80
 
 Field = tuple[int, int, int]
@@ -64,6 +65,17 @@ def fields(data: bytes, at: int, end: int) -> list[Field]:
     if at != end:
         raise ValueError("a field runs over its message")
     return found
+
+
+def entry(data: bytes, at: int) -> tuple[int, int]:
+    """An entry of a map from numbers: its key, and the offset after it, where the value's field begins.
+
+    Written out because a checked expression is mostly such maps, and a set has tens of thousands of expressions.
+    """
+    if data[at] != _KEY_FIELD:
+        return 0, at  # zero is not written
+    key = data[at + 1]
+    return varint(data, at + 1) if key >= _CONTINUES else (key, at + 2)
 
 
 def signed(value: int) -> int:
