@@ -247,6 +247,8 @@ def _other(stop: Stop) -> Diagnostic | None:
         message = f"this `{stop.char}` closes nothing"
     elif stop.char == "," and "flow node" in stop.context:
         message = "nothing stands before this comma"
+    elif stop.char in {"[", "{"} and stop.trail.last is not None and stop.trail.last.style == "plain":
+        message, helped = f"`{stop.char}` inside unquoted text that stands in brackets", QUOTE_HELP
     elif stop.trail.bracket is not None:
         message, helped = "a comma is missing before this", "items inside brackets are separated by commas"
     return None if message is None else codes.SYNTAX.at(stop.span(stop.at, stop.at + 1), message, help=helped)

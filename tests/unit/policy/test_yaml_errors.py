@@ -129,6 +129,8 @@ IN_A_RULE: list[tuple[str, Code]] = [
     ("cidrs: ⟦}⟧", codes.SYNTAX),
     ('cidrs: ["a" ⟦"⟧b"]', codes.SYNTAX),
     ("cidrs: [[a] ⟦[⟧b]]", codes.SYNTAX),
+    ('except: [{id: x, when: client.id in ⟦[⟧"jira"], ticket: y}]', codes.SYNTAX),
+    ("given: {a: b⟦{⟧c}}", codes.SYNTAX),
     ("when: > ⟦a⟧", codes.SYNTAX),
     ("when: |⟦0⟧\n      a", codes.SYNTAX),
 ]
