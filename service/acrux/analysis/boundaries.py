@@ -79,7 +79,9 @@ class Boundaries:
     def of_everything(self) -> Choices:
         """What the set as a whole offers: clients of each kind, an address of each network, levels, acr values."""
         policy, found = self._policy, Choices()
-        by_tags = {client.tags: client.name for client in reversed(policy.clients.values())}
+        by_tags: dict[tuple[str, ...], str] = {}
+        for client in policy.clients.values():
+            by_tags.setdefault(client.tags, client.name)
         found.add("client.id", *islice(by_tags.values(), _MOST_CLIENTS), *islice(policy.clients, _MOST_CLIENTS), OTHER)
         found.add("app.id", "", OTHER)
         found.add("network.ip", None, OUTSIDE)
@@ -156,13 +158,12 @@ class Boundaries:
                 pass  # a bool needs no literal: both values are tried
 
     def _add_times(self, found: Choices, fact: str, literal: object) -> None:
+        moments: tuple[datetime, ...] = ()
         if isinstance(literal, str):
             at = parse_timestamp(literal)
             moments = () if at is None else (at - _TICK, at, at + _TICK)
         elif isinstance(literal, int) and 0 <= literal <= 24:  # noqa: PLR2004 - an hour, perhaps
             moments = tuple(datetime(2026, 1, 1, hour, tzinfo=UTC) for hour in {(literal - 1) % 24, literal % 24})
-        else:
-            moments = ()
         if fact == "request.time":
             found.times.update(dict.fromkeys(moments))
         elif moments:

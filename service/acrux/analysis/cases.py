@@ -88,6 +88,6 @@ def _actual(decision: Decision) -> dict[str, Json]:
     }
 
 
-def _as_set(values: Mapping[str, Json]) -> Json:
+def _as_set(values: Mapping[str, Json]) -> frozenset[str]:
     rules = values.get("rules")
-    return sorted({str(rule) for rule in rules}) if isinstance(rules, list) else None  # type: ignore[arg-type]
+    return frozenset(map(str, rules)) if isinstance(rules, list) else frozenset()

@@ -49,7 +49,7 @@ def cross_check(decider: Decider) -> tuple[Disagreement, ...]:
     }
     found = []
     for name, request, now in _questions(decider):
-        decisions = {engine: _decide(one, request, now) for engine, one in deciders.items()}
+        decisions: dict[str, Json] = {engine: _decide(one, request, now) for engine, one in deciders.items()}
         first, *others = decisions.values()
         if any(other != first for other in others):
             found.append(Disagreement(name, request, now, decisions))

@@ -28,7 +28,7 @@ def given_to_json(request: DecideRequest) -> dict[str, Json]:
     }
     written: dict[str, Json] = {"client": request.client_id}
     for name, section in sections.items():
-        said = {key: value for key, value in section.items() if value is not None}
+        said: dict[str, Json] = {key: value for key, value in section.items() if value is not None}
         if said:
             written[name] = said
     return written
