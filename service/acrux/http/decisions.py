@@ -1,0 +1,33 @@
+"""Routes on decisions: Decide's documentation, closing the loop, listing and looking up. Their work is done elsewhere."""
+
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Depends, Path, Response
+
+from acrux.http.authentication import RELYING_PARTIES
+from acrux.http.calls import NO_QUERY, Call, caller
+from acrux.http.outcome import REQUEST, close_loop
+from acrux.http.schemas import DECISION_ID_PATTERN
+
+router: Final = APIRouter(tags=["decisions"])
+DecisionIdPath = Annotated[str, Path(pattern=DECISION_ID_PATTERN, description="The decision.")]
+
+
+@router.post("/v1/decisions", operation_id="decide")
+async def decide(_call: Annotated[Call, Depends(caller(RELYING_PARTIES))]) -> None:
+    """Decides which assurance level a login needs, and says how to ask the provider for it.
+
+    200 means that the record is durable. `authorization_params` are ready to merge into the authorization request,
+    replacing what it had. The `ticket` goes into the login's own state, and from there into the outcome call.
+    """
+    # Documentation only: `acrux.http.decide` answers before FastAPI sees the request.
+
+
+@router.post("/v1/decisions/{decision_id}/outcome", operation_id="outcome", dependencies=NO_QUERY)
+async def outcome(call: Annotated[Call, Depends(caller(RELYING_PARTIES))], decision_id: DecisionIdPath) -> Response:
+    """Judges what the provider returned against the decision: admit the login only where `admit` is true.
+
+    A verdict is always a 200. A decision is used up by its first verdict other than `invalid` and `mismatched`.
+    """
+    body = await close_loop(call, decision_id, await call.body(REQUEST))
+    return Response(body, media_type="application/json")

@@ -1,0 +1,118 @@
+"""The OpenAPI document, and a page that people read it on: one static file, no script, nothing fetched from elsewhere."""
+
+import base64
+import hashlib
+from functools import cache
+from html import escape
+from typing import Any, Final
+
+import orjson
+from fastapi import APIRouter, Response
+
+from acrux.http.calls import NO_QUERY
+
+router: Final = APIRouter(tags=["operation"])
+_STYLE: Final = """
+:root{color-scheme:light dark;--line:#8884}
+body{font:16px/1.5 system-ui,sans-serif;max-width:56rem;margin:0 auto;padding:1rem}
+h1{margin-bottom:0}nav a{display:block;padding:.3rem 0;text-decoration:none;overflow-wrap:anywhere}
+article{border-top:1px solid var(--line);margin-top:2rem}
+h2{font-size:1.1rem;overflow-wrap:anywhere}b.method{font-size:.8rem;padding:.1rem .4rem;border:1px solid;border-radius:.3rem}
+pre{overflow-x:auto;padding:.75rem;border:1px solid var(--line);border-radius:.4rem;font-size:.85rem}
+table{border-collapse:collapse;width:100%}td,th{text-align:left;vertical-align:top;padding:.3rem .6rem .3rem 0}
+""".strip()
+_STYLE_HASH: Final = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
+_HEADERS: Final = {
+    "content-security-policy": (
+        f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "referrer-policy": "no-referrer",
+    "x-content-type-options": "nosniff",
+}
+
+
+@router.get("/openapi.yaml", operation_id="openapi", dependencies=NO_QUERY)
+async def openapi() -> Response:
+    """This document."""
+    return Response(_yaml(), media_type="application/yaml")
+
+
+@router.get("/docs", operation_id="docs", dependencies=NO_QUERY)
+async def docs() -> Response:
+    """This document as a page."""
+    return Response(_page(), media_type="text/html; charset=utf-8", headers=_HEADERS)
+
+
+@cache
+def _yaml() -> bytes:
+    from acrux.http.openapi import document, to_yaml  # noqa: PLC0415 - the document is made of all routes, these too
+
+    return to_yaml(document()).encode()
+
+
+@cache
+def _page() -> bytes:
+    from acrux.http.openapi import document  # noqa: PLC0415 - see above
+
+    return render(document()).encode()
+
+
+def render(document: dict[str, Any]) -> str:
+    """An OpenAPI document as one HTML page."""
+    operations = [
+        (method.upper(), path, operation)
+        for path, methods in document["paths"].items()
+        for method, operation in methods.items()
+    ]
+    contents = "".join(
+        f'<a href="#{escape(operation["operationId"])}"><b class="method">{method}</b> {escape(path)}</a>'
+        for method, path, operation in operations
+    )
+    articles = "".join(_article(*operation) for operation in operations)
+    title = escape(f"{document['info']['title']} {document['info']['version']}")
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{title}</title><style>{_STYLE}</style></head><body><h1>{title}</h1>"
+        f"<p>{escape(document['info']['description'])}</p>"
+        f'<p><a href="openapi.yaml">openapi.yaml</a></p><nav>{contents}</nav>{articles}</body></html>'
+    )
+
+
+def _article(method: str, path: str, operation: dict[str, Any]) -> str:
+    parts = [
+        f'<article id="{escape(operation["operationId"])}">',
+        f'<h2><b class="method">{method}</b> {escape(path)}</h2>',
+        f"<p>{escape(operation.get('description', ''))}</p>",
+        _parameters(operation.get("parameters", [])),
+    ]
+    if "requestBody" in operation:
+        parts.append("<h3>Request</h3>" + _examples(operation["requestBody"]["content"]))
+    parts.append("<h3>Answers</h3><table>")
+    for status, response in operation["responses"].items():
+        parts.append(
+            f"<tr><th>{status}</th><td>{escape(response['description'])}{_examples(response['content'])}</td></tr>"
+        )
+    parts.append("</table></article>")
+    return "".join(parts)
+
+
+def _parameters(parameters: list[dict[str, Any]]) -> str:
+    if not parameters:
+        return ""
+    rows = "".join(
+        f"<tr><th>{escape(parameter['name'])}</th><td>{escape(parameter['in'])}</td>"
+        f"<td>{escape(parameter.get('description', ''))}</td></tr>"
+        for parameter in parameters
+    )
+    return f"<h3>Parameters</h3><table>{rows}</table>"
+
+
+def _examples(content: dict[str, Any]) -> str:
+    shown = []
+    for media in content.values():
+        if "example" in media:
+            example = media["example"]
+            text = example if isinstance(example, str) else orjson.dumps(example, option=orjson.OPT_INDENT_2).decode()
+            shown.append(f"<pre>{escape(text)}</pre>")
+    return "".join(shown)

@@ -1,0 +1,104 @@
+"""What callers do when Acrux can't be reached: the ceiling to cache, and the report of what they decided then."""
+
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Depends, Path, Response
+from pydantic import TypeAdapter
+
+from acrux.decisionlog.records import Entry, Kind, event
+from acrux.domain.facts import Json, format_timestamp
+from acrux.domain.request import DecideRequest
+from acrux.engine.answer import accept_to_json
+from acrux.http.authentication import RELYING_PARTIES, require_client
+from acrux.http.bodies import PRINTABLE
+from acrux.http.calls import NO_QUERY, Call, answer, caller
+from acrux.http.deciding import append, build_facts
+from acrux.http.problems import Code, Problem, field_problem, from_invalid
+from acrux.http.schemas import FallbackReport, FallbackReports
+from acrux.policy.request import RequestInvalid, request_from_json
+from acrux.policy.times import parse_timestamp
+
+router: Final = APIRouter(tags=["fallback"])
+_REPORTS: Final = TypeAdapter(FallbackReports)
+
+
+@router.get("/v1/clients/{name:path}/fallback", operation_id="fallback", dependencies=NO_QUERY)
+async def fallback(
+    call: Annotated[Call, Depends(caller(RELYING_PARTIES))],
+    name: Annotated[str, Path(min_length=1, max_length=256, pattern=PRINTABLE)],
+) -> Response:
+    """The most that the client's logins can come to: cache it, and demand it while Acrux can't be reached."""
+    decider = call.decider()
+    # As in Decide, a client may be called by its name or by its `client_id`.
+    client = build_facts(decider, DecideRequest(name), call.services.clock()).client
+    known_as = name if client is None else client.name
+    if not call.token.may_speak_for(known_as):
+        raise Problem(Code.NOT_FOUND, "the token is bound to other clients")
+    ceiling = decider.ceiling(known_as)
+    return answer(
+        {
+            "client": known_as,
+            "level": ceiling.level,
+            "authorization_params": ceiling.authorization_params,
+            "accept": accept_to_json(ceiling.accept),
+            "policy_revision": decider.compiled.checked.revision,
+        }
+    )
+
+
+@router.post("/v1/fallbacks", operation_id="report_fallbacks", dependencies=NO_QUERY)
+async def report_fallbacks(call: Annotated[Call, Depends(caller(RELYING_PARTIES))]) -> Response:
+    """Logs decisions that a caller made in an outage. 200 means that the records are durable."""
+    reports = (await call.body(_REPORTS)).decisions
+    for report in reports:
+        require_client(call.token, report.client)
+    entries = [_entry(call, f"/decisions/{number}", report) for number, report in enumerate(reports)]
+    receipts = [await append(call.services, entry) for entry in entries]
+    return answer(
+        {
+            "receipts": [
+                {"stream": receipt.stream, "sequence": receipt.sequence, "leaf_hash": receipt.leaf_hash}
+                for receipt in receipts
+            ]
+        }
+    )
+
+
+def _entry(call: Call, pointer: str, report: FallbackReport) -> Entry:
+    """The record of a report. What it says of the user is sealed, as in the record of a decision."""
+    keyring = call.services.keyring
+    facts = _facts(report, pointer)
+    user_id = None if facts is None else facts.user_id
+    content: dict[str, Json] = {
+        "accept": None if report.accept is None else report.accept.model_dump(),
+        "authorization_params": dict(report.authorization_params),
+        "client": report.client,
+        "decided_at": _time(report.decided_at, f"{pointer}/decided_at"),
+        "id": report.id,
+        "level": report.level,
+        "reason": report.reason,
+        "request_id": call.request_id,
+        "returned_acr": report.returned_acr,
+        "sealed": keyring.records(call.services.log.stream).seal_json({"facts": report.facts}, report.id),
+        "token_id": call.token.id,
+        "user_hmac": None if user_id is None else keyring.pseudonym(user_id),
+        "verdict": report.verdict,
+        "verdict_at": None if report.verdict_at is None else _time(report.verdict_at, f"{pointer}/verdict_at"),
+    }
+    return event(Kind.FALLBACK, content)
+
+
+def _facts(report: FallbackReport, pointer: str) -> DecideRequest | None:
+    if report.facts is None:
+        return None
+    try:
+        return request_from_json(report.facts)
+    except RequestInvalid as invalid:
+        raise from_invalid(invalid, f"{pointer}/facts") from None
+
+
+def _time(text: str, pointer: str) -> str:
+    at = parse_timestamp(text)
+    if at is None:
+        raise field_problem(pointer, "expected an RFC 3339 timestamp with its zone")
+    return format_timestamp(at)

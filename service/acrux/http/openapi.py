@@ -1,0 +1,180 @@
+"""The OpenAPI document: FastAPI's paths and parameters, completed with what each operation takes and answers.
+
+`python -m acrux.http.openapi` writes it to standard output; it is committed as `openapi/openapi.yaml`. No route lives here.
+"""
+
+import sys
+from typing import Any, Final, Literal
+
+import yaml
+from fastapi.openapi.utils import get_openapi
+from pydantic import TypeAdapter
+from pydantic.json_schema import models_json_schema
+
+import acrux
+from acrux.http import schemas
+from acrux.http.app import ROUTERS
+from acrux.http.operations import OPERATIONS, Operation
+from acrux.http.problems import KINDS, MEDIA_TYPE, TYPE_PREFIX, Code
+from acrux.policy.request import request_json_schema
+
+DESCRIPTION: Final = (
+    "Acrux decides which assurance level a login needs, says how to ask the OpenID Provider for it, judges what came "
+    "back, and logs both. Every answer carries `X-Request-ID` (the caller's own, if it sent one) and "
+    "`Cache-Control: no-store`. Every problem is RFC 9457 JSON; its `code` is listed in docs/errors.md. Bodies are "
+    "JSON of at most 64 KiB; unknown fields and unknown query parameters are refused."
+)
+_REF: Final = "#/components/schemas/{model}"
+_JSON: Final = "application/json"
+_EVERY_HEADER: Final = ("X-Request-ID", "Cache-Control")
+
+
+def document() -> dict[str, Any]:
+    """The OpenAPI 3.1 document."""
+    routes = [route for router in ROUTERS for route in router.routes]
+    made = get_openapi(
+        title="Acrux",
+        version=acrux.__version__,
+        description=DESCRIPTION,
+        routes=routes,
+        openapi_version="3.1.0",
+        servers=[{"url": "/"}],
+    )
+    made["components"] = {
+        "securitySchemes": made["components"]["securitySchemes"],
+        "headers": _headers(),
+        "schemas": _schemas(),
+    }
+    for methods in made["paths"].values():
+        for operation in methods.values():
+            _complete(operation, OPERATIONS[operation["operationId"]])
+    return made
+
+
+def _complete(operation: dict[str, Any], described: Operation) -> None:
+    operation["summary"] = described.summary
+    if described.request is not None:
+        operation["requestBody"] = {
+            "required": True,
+            "content": {_JSON: {"schema": _reference(described.request), "example": described.request_example}},
+        }
+    for parameter in operation.get("parameters", []):
+        parameter["schema"].pop("title", None)
+        if parameter["name"] in described.parameter_examples:
+            parameter["example"] = described.parameter_examples[parameter["name"]]
+    operation["parameters"] = [*operation.get("parameters", []), *described.header_parameters]
+    if not operation["parameters"]:
+        del operation["parameters"]
+    if described.public:
+        operation.pop("security", None)
+    elif described.token_optional:
+        operation["security"] = [{}, *operation["security"]]
+    operation["responses"] = {"200": _success(described)}
+    for code in described.problems:
+        status = str(int(KINDS[code].status))
+        operation["responses"].setdefault(status, _problem(int(status), code))
+    operation["responses"].update(described.more_responses)
+    operation["responses"] = dict(sorted(operation["responses"].items()))
+    for response in operation["responses"].values():
+        response["headers"] = {
+            name: {"$ref": f"#/components/headers/{name}"} for name in (*_EVERY_HEADER, *response.get("headers", ()))
+        }
+
+
+def _success(described: Operation) -> dict[str, Any]:
+    schema = {"type": "string"} if described.answer is None else _reference(described.answer)
+    media = {"schema": schema, "example": described.answer_example}
+    return {"description": described.answer_description, "content": {described.media_type: media}}
+
+
+def _problem(status: int, code: Code) -> dict[str, Any]:
+    unavailable = status == 503  # noqa: PLR2004 - RFC 9110 section 15.6.4
+    example: dict[str, Any] = {
+        "type": TYPE_PREFIX + code,
+        "title": KINDS[code].title,
+        "status": status,
+        "detail": KINDS[code].title,
+        "code": str(code),
+        "request_id": "0199f3c2-6f6e-7cc3-98c4-dc0c0c07398f",
+        "errors": [{"pointer": "/network/ip", "message": "expected a string"}] if code is Code.INVALID_REQUEST else [],
+    }
+    response: dict[str, Any] = {
+        "description": KINDS[code].title,
+        "content": {
+            MEDIA_TYPE: {
+                "schema": {"$ref": _REF.format(model="Unavailable" if unavailable else "Problem")},
+                "example": example,
+            }
+        },
+    }
+    if unavailable:
+        example["fallback"] = "refuse"
+    if unavailable or code is Code.TOO_MANY_REQUESTS:
+        response["headers"] = ("Retry-After",)
+    if code is Code.UNAUTHENTICATED:
+        response["headers"] = ("WWW-Authenticate",)
+    return response
+
+
+def _reference(name: str) -> dict[str, str]:
+    return {"$ref": _REF.format(model=name)}
+
+
+def _schemas() -> dict[str, Any]:
+    models: list[tuple[type[schemas.Shape], Literal["validation", "serialization"]]] = [
+        (model, "validation")
+        for model in vars(schemas).values()
+        if isinstance(model, type) and issubclass(model, schemas.Shape) and model is not schemas.Shape
+    ]
+    _, made = models_json_schema(models, ref_template=_REF)
+    found: dict[str, Any] = made["$defs"]
+    found["OutcomeRequest"] = TypeAdapter(schemas.OutcomeRequest).json_schema(ref_template=_REF)
+    found["OutcomeRequest"].pop("$defs", None)
+    decide = request_json_schema(_REF)
+    found.update(decide.pop("$defs"))
+    found["DecideRequest"] = decide
+    for schema in found.values():
+        _strip_titles(schema)
+    return dict(sorted(found.items()))
+
+
+def _strip_titles(schema: Any) -> None:
+    """Titles that only repeat a name say nothing."""
+    if isinstance(schema, dict):
+        if isinstance(schema.get("title"), str):
+            del schema["title"]
+        for member in schema.values():
+            _strip_titles(member)
+    elif isinstance(schema, list):
+        for item in schema:
+            _strip_titles(item)
+
+
+def _headers() -> dict[str, Any]:
+    def line(description: str, **schema: Any) -> dict[str, Any]:
+        return {"description": description, "required": True, "schema": {"type": "string", **schema}}
+
+    return {
+        "X-Request-ID": line("The caller's own, if it sent 1 to 128 printable characters; else a new one.", minLength=1),
+        "Cache-Control": line("Nothing is ever stored.", const="no-store"),
+        "Retry-After": line("Seconds to wait.", pattern="^[0-9]+$"),
+        "WWW-Authenticate": line("How to authenticate (RFC 6750).", const="Bearer"),
+    }
+
+
+def to_yaml(made: dict[str, Any]) -> str:
+    """The document as YAML."""
+    return yaml.dump(made, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Without anchors: tools differ on them."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        """Writes a value twice rather than once with an alias."""
+        del data
+        return True
+
+
+if __name__ == "__main__":
+    sys.stdout.write(to_yaml(document()))

@@ -1,0 +1,179 @@
+"""Closing the loop: what the provider returned is judged against the decision, once. The verdict itself is oidc's."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Final
+
+import orjson
+from pydantic import TypeAdapter
+
+from acrux.decisionlog.records import Entry
+from acrux.decisionlog.recorder import Caller, Outcome, Returned
+from acrux.domain.decision import Verdict
+from acrux.domain.identifiers import ClientName, DecisionId, Revision
+from acrux.engine import Decider
+from acrux.http.calls import Call, require_policy
+from acrux.http.deciding import append, with_receipt
+from acrux.http.problems import Code, Problem
+from acrux.http.schemas import OutcomeRequest, OutcomeWithClaims, OutcomeWithToken
+from acrux.http.single_use import Use, single_use
+from acrux.http.twice import Retry, decide_twice
+from acrux.oidc.claims import InvalidToken, ReturnedClaims, read_claims
+from acrux.oidc.judge import Judgement, judge
+from acrux.oidc.jwks import KeysUnavailableError
+from acrux.oidc.tickets import InvalidTicket, Ticket
+from acrux.policy.model import Client, Provider
+from acrux.policy.request import FieldError, RequestInvalid, request_from_json
+
+REQUEST: Final[TypeAdapter[OutcomeWithToken | OutcomeWithClaims]] = TypeAdapter(OutcomeRequest)
+_UNREAD: Final = InvalidToken("not read: the ticket is invalid")
+_LARGEST_TIME_SECONDS: Final = 2**53
+
+
+@dataclass(frozen=True, slots=True)
+class Returning:
+    """A login that came back, and the set that it is judged by.
+
+    Attributes:
+        decider: the set that decided, if this worker holds it; else the active one.
+        returned: the claims, or why there are none.
+    """
+
+    call: Call
+    decision_id: DecisionId
+    ticket: Ticket | InvalidTicket
+    decider: Decider
+    provider: Provider | None
+    client: Client | None
+    returned: ReturnedClaims | InvalidToken
+    now: datetime
+
+    def judge(self, *, already_used: bool) -> Judgement:
+        """The verdict, `insufficient` aside."""
+        return judge(
+            self.ticket,
+            self.returned,
+            decision_id=self.decision_id,
+            provider=self.provider,
+            client=self.client,
+            ladder=self.decider.compiled.checked.ladder,
+            now=self.now,
+            already_used=already_used,
+        )
+
+
+async def close_loop(call: Call, decision_id: str, request: OutcomeWithToken | OutcomeWithClaims) -> bytes:
+    """Judges, logs and answers.
+
+    Raises:
+        Problem: `not_found` for another client's decision, `no_policy`, `keys_unavailable`, `log_unavailable`.
+    """
+    returning = await _read(call, DecisionId(decision_id), request)
+    async with single_use(call.services, call.shared, returning.decision_id) as use:
+        judgement = returning.judge(already_used=use.already_used)
+        if judgement.verdict.uses_up and not await use.claim():
+            judgement = returning.judge(already_used=True)
+        retry = None
+        if judgement.verdict is Verdict.SATISFIED and isinstance(returning.ticket, Ticket):
+            retry = await decide_twice(call, returning.decider, returning.ticket, judgement, returning.now)
+        if retry is not None:
+            judgement = replace(judgement, verdict=Verdict.INSUFFICIENT)
+        return await _log(returning, judgement, retry, use)
+
+
+async def _read(call: Call, decision_id: DecisionId, request: OutcomeWithToken | OutcomeWithClaims) -> Returning:
+    services = call.services
+    ticket = services.tickets.open(request.ticket)
+    if isinstance(ticket, InvalidTicket):
+        decider, provider, client = require_policy(services), None, None
+    else:
+        if not call.token.may_speak_for(ticket.client_name):
+            raise Problem(Code.NOT_FOUND, "no decision of your clients has this id")
+        decider = services.policy.held(ticket.revision) or require_policy(services)
+        checked = decider.compiled.checked
+        provider = None if ticket.provider is None else checked.providers.get(ticket.provider)
+        client = checked.clients.get(ticket.client_name)
+    now = services.clock()
+    returned: ReturnedClaims | InvalidToken = _UNREAD
+    if isinstance(ticket, Ticket) and ticket.decision_id == decision_id:
+        returned = await _returned(call, request, provider)
+    return Returning(call, decision_id, ticket, decider, provider, client, returned, now)
+
+
+async def _returned(
+    call: Call, request: OutcomeWithToken | OutcomeWithClaims, provider: Provider | None
+) -> ReturnedClaims | InvalidToken:
+    if isinstance(request, OutcomeWithClaims):
+        return read_claims(_checked(request.claims))
+    if provider is None:
+        return InvalidToken("there is no provider whose keys could verify it")
+    try:
+        return await call.services.verifier.verify(request.id_token, provider)
+    except KeysUnavailableError as failure:
+        # Nothing is used up: the same call may be made again.
+        raise Problem(Code.KEYS_UNAVAILABLE, f"the keys of provider `{provider.name}` can't be had") from failure
+
+
+def _checked(claims: dict[str, Any]) -> dict[str, Any]:
+    """The claims, held to the bounds of Decide's `claims` parameter."""
+    try:
+        request_from_json({"client": "-", "request": {"claims": claims}})
+    except RequestInvalid as invalid:
+        errors = [FieldError(error.pointer.removeprefix("/request"), error.message) for error in invalid.errors]
+        raise Problem(Code.INVALID_REQUEST, "the claims have wrong members", errors=errors) from None
+    return claims
+
+
+async def _log(returning: Returning, judgement: Judgement, retry: Retry | None, use: Use) -> bytes:
+    call, ticket = returning.call, returning.ticket
+    services = call.services
+    outcome = Outcome(
+        id=use.outcome_id,
+        decision_id=returning.decision_id,
+        decided_at=returning.now,
+        client=ClientName(next(iter(call.token.clients), "") if len(call.token.clients) == 1 else ""),
+        provider=None,
+        revision=Revision(returning.decider.compiled.checked.revision),
+        verdict=judgement.verdict,
+        admit=judgement.verdict is Verdict.SATISFIED,
+        level=judgement.level,
+        returned=_for_log(returning, judgement),
+        retry=None if retry is None else retry.logged,
+    )
+    if isinstance(ticket, Ticket):
+        outcome = replace(
+            outcome,
+            decided_at=ticket.decided_at,
+            client=ticket.client_name,
+            provider=ticket.provider,
+            revision=ticket.revision,
+        )
+    entry: Entry = services.recorder.outcome(outcome, caller=Caller(call.request_id, None, call.token.id))
+    if use.already_used:
+        # A `denied` is said as often as it is asked for, but it uses its decision up once.
+        entry = replace(entry, uses_up=False)
+    receipt = await append(services, entry)
+    services.metrics.verdicts[judgement.verdict] += 1
+    told: dict[str, Any] = {
+        "verdict": judgement.verdict,
+        "admit": outcome.admit,
+        "level": judgement.level,
+        "decision_id": returning.decision_id,
+        "retry": None if retry is None else orjson.Fragment(retry.answer),
+    }
+    return with_receipt(orjson.dumps(told), receipt)
+
+
+def _for_log(returning: Returning, judgement: Judgement) -> Returned:
+    at = judgement.auth_time_seconds
+    returned = returning.returned
+    proved = not isinstance(returned, InvalidToken) and judgement.verdict is not Verdict.MISMATCHED
+    return Returned(
+        acr=judgement.acr or (judgement.returned[0] if judgement.returned else None),
+        amr=judgement.amr,
+        auth_time=int(at) if at is not None and abs(at) < _LARGEST_TIME_SECONDS else None,
+        sid=judgement.sid,
+        issuer=None if isinstance(returned, InvalidToken) else returned.issuer,
+        subject=returned.subject if proved and not isinstance(returned, InvalidToken) else None,
+        facts=judgement.user_facts,
+    )

@@ -1,0 +1,24 @@
+"""The bed of the HTTP room's tests."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from http_bed import Bed  # noqa: E402 - needs the path above
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture
+def bed(tmp_path: Path) -> Iterator[Bed]:
+    """A whole application."""
+    made = Bed(tmp_path)
+    yield made
+    made.close()
