@@ -91,9 +91,9 @@ def test_an_added_enforced_rule_only_tightens(rules, added, default, requested, 
 @given(declared=rules_of)
 @settings(max_examples=200, deadline=None)
 def test_only_exceptions_and_break_glass_lower(declared):
-    """INVARIANT: within a rule only exceptions and break-glass lower; break-glass never a `deny`; neither ever raises."""
+    """INVARIANT: within a rule only exceptions and break-glass lower; break-glass never a `deny`; neither raises."""
     order = [*LEVELS, DENY]
-    mode, level, max_age, exceptions, break_glass = declared
+    _, level, max_age, exceptions, break_glass = declared
     final = decided([*RUNGS], "low", [("enforce", level, max_age, exceptions, break_glass)])[0]
     assert order.index(final) <= order.index(level)
     if not exceptions and (not break_glass or level == DENY):

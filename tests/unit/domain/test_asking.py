@@ -136,7 +136,7 @@ def test_unmapped_values_refuse_or_are_dropped_where_the_request_is_replaced():
 
 
 def test_merging_providers_keep_unmapped_values_beside():
-    """Login.gov's service levels stay beside the level; one with a space could smuggle in a lower word, and does not."""
+    """Login.gov's service levels stay beside the level; one with a space, which may hold a lower word, does not."""
     requested = Requested(("urn:service", "x urn:2"), in_acr_values=True)
     with pytest.raises(UnmappedRequestedAcr):
         ask(acr_map("login-gov"), MFA, None, requested)
@@ -162,8 +162,10 @@ def test_can_ask():
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.sampled_from(["urn:2", "urn:3", "nobody"]),
-    lambda inner: st.lists(inner, max_size=3)
-    | st.dictionaries(st.sampled_from(["acr", "acrs", "value", "values", "email"]), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["acr", "acrs", "value", "values", "email"]), inner, max_size=3)
+    ),
     max_leaves=8,
 )
 claims_values = st.none() | st.dictionaries(st.sampled_from(["id_token", "userinfo", "x"]), json_values, max_size=3)
