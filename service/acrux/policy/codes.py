@@ -4,9 +4,15 @@ ACX01xx files and YAML, ACX02xx CEL expressions, ACX03xx structure, ACX04xx refe
 warnings, ACX07xx tests and invariants. A number is never used again for another mistake.
 """
 
+import re
 from dataclasses import dataclass
+from typing import Final
 
 from acrux.policy.diagnostics import Diagnostic, Related, Severity, Span
+
+_LONG_MESSAGE: Final = 200
+_LONGEST_MESSAGE: Final = 1000
+_LONG_WORDS = re.compile(r"`([^`]{80})[^`]{40,}`")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +30,16 @@ class Code:
     title: str
 
     def at(self, span: Span, message: str, *, help: str | None = None, related: tuple[Related, ...] = ()) -> Diagnostic:  # noqa: A002 - the word of the design
-        """A diagnostic of this kind."""
-        return Diagnostic(self.id, self.severity, span, message, help, related)
+        """A diagnostic of this kind; of the author's words, where they are very long, the beginning is quoted."""
+        return Diagnostic(self.id, self.severity, span, _clipped(message), help and _clipped(help), related)
+
+
+def _clipped(message: str) -> str:
+    """A message of bearable length: a file may have a key of 10 MiB."""
+    if len(message) <= _LONG_MESSAGE:
+        return message
+    message = _LONG_WORDS.sub(r"`\1…`", message)
+    return message if len(message) <= _LONGEST_MESSAGE else message[:_LONGEST_MESSAGE] + "…"
 
 
 def _error(code_id: str, title: str) -> Code:
@@ -100,9 +114,7 @@ BAD_URL = _error("ACX0317", "not a usable URL")
 BAD_HOST = _error("ACX0318", "not a host")
 BAD_ACR = _error("ACX0319", "not an acr value")
 BAD_CIDR = _error("ACX0320", "not a CIDR")
-BAD_TEXT = _error("ACX0321", "text beyond its bounds")
-TOO_MANY_RULES = _error("ACX0322", "too many rules")
-NO_FILES = _error("ACX0323", "no policy files")
+OUT_OF_BOUNDS = _error("ACX0321", "out of bounds")
 
 # References
 UNKNOWN_LEVEL = _error("ACX0401", "unknown level")

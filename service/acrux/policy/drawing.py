@@ -120,9 +120,11 @@ def _columns_marked(source: SourceFile, span: Span, line: int) -> int:
 
 def _excerpt(line: str, column: int, length: int) -> tuple[str, int, int]:
     """The drawn line (a window of it, if it is long), the columns before the carets, and how many carets there are."""
-    before = "".join(map(_drawn, line[: column - 1]))
-    marked = "".join(map(_drawn, line[column - 1 : column - 1 + length]))
-    after = "".join(map(_drawn, line[column - 1 + length :]))
+    start, end = column - 1, column - 1 + length
+    # What is drawn of a line of 10 MiB does not depend on what is far away from the span.
+    before = "".join(map(_drawn, line[max(0, start - _MAX_COLUMNS) : start]))
+    marked = "".join(map(_drawn, line[start : min(end, start + _MAX_COLUMNS)]))
+    after = "".join(map(_drawn, line[end : end + _MAX_COLUMNS]))
     if _width(before) + _width(marked) + _width(after) > _MAX_COLUMNS:
         if len(before) > _CONTEXT_COLUMNS:
             before = _CUT + before[len(before) - _CONTEXT_COLUMNS :]

@@ -30,6 +30,17 @@ def test_code_makes_diagnostics_of_its_kind():
     )
 
 
+def test_messages_stay_short():
+    """Of very long words of the author the beginning is quoted, and no message is longer than a screen."""
+    word = "x" * 5000
+    made = TAB.at(Span("a", 0, 1), f"not `{word}` but `y`", help=f"like `{word}`")
+    assert made.message == f"not `{'x' * 80}…` but `y`"
+    assert made.help == f"like `{'x' * 80}…`"
+    assert len(TAB.at(Span("a", 0, 1), word).message) == 1001
+    exact = "not `" + "x" * 119 + "`"
+    assert TAB.at(Span("a", 0, 1), exact).message == exact
+
+
 def test_all_codes_are_in_order():
     """The register lists each constant once, by number, in the form ACX and four digits."""
     ids = [code.id for code in all_codes()]
