@@ -74,7 +74,9 @@ def _client(registrations: _Registrations, name: str, entry: Entry, tag_places: 
     client_id = block.text("client_id")
     if client_id is not None and not _CLIENT_ID.fullmatch(client_id.value):
         mend = "visible ASCII characters, 256 at most (RFC 6749 appendix A.1)"
-        context.findings.add(codes.BAD_TEXT, client_id.span, f"`{client_id.value}` can't be a client_id", mend=mend)
+        context.findings.add(
+            codes.OUT_OF_BOUNDS, client_id.span, f"`{client_id.value}` can't be a client_id", mend=mend
+        )
         client_id = None
     if "client_id" not in block or client_id is not None:
         registrations.claim(name, provider, client_id or Written(name, entry.key.span))

@@ -36,6 +36,7 @@ class _Facts:
     unguarded: tuple[conditions.Place, ...]
     constant: bool | None
     portability: tuple[Problem, ...]
+    form: str
 
 
 @dataclass(slots=True)
@@ -52,6 +53,7 @@ class Vocabulary:
         used: every fact and literal that are compared, for the warnings about what nothing reads.
         read: every fact that is read.
         opaque: the facts that some condition reads without a literal, so that any name may be meant.
+        incomplete: whether some condition could not be read.
     """
 
     clients: Mapping[str, Client]
@@ -63,6 +65,7 @@ class Vocabulary:
     used: set[tuple[str, str]] = field(default_factory=set)
     read: set[str] = field(default_factory=set)
     opaque: set[str] = field(default_factory=set)
+    incomplete: bool = False
 
 
 def declarations_of(attributes: Mapping[str, Attribute]) -> Mapping[str, FactType]:
@@ -156,6 +159,10 @@ class ConditionChecker:
             found = self._negations[text] = conditions.negations(condition.expression.tree)
         return found
 
+    def forms(self) -> dict[str, str]:
+        """From each expression's text to a text that is the same for conditions that mean the same."""
+        return {text: found.form for text, found in self._seen.items() if not isinstance(found, tuple)}
+
     def note_read(self, fact: str) -> None:
         """Remember that a fact is read outside an expression."""
         self._vocabulary.read.add(fact)
@@ -163,6 +170,7 @@ class ConditionChecker:
     def _analyse(self, text: str) -> _Facts | tuple[Problem, ...]:
         checked = check(text, self.declarations)
         if not isinstance(checked, CheckedExpression):
+            self._vocabulary.incomplete = True
             return checked
         tree = checked.tree
         read = conditions.reads(tree)
@@ -176,6 +184,7 @@ class ConditionChecker:
             unguarded=conditions.unguarded(tree, self._absent),
             constant=conditions.constant(tree),
             portability=portability_problems(checked),
+            form=conditions.normal_form(tree),
         )
 
     def _note_problem(self, scalar: Scalar, problem: Problem) -> None:

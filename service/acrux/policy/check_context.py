@@ -35,6 +35,7 @@ class CheckContext:
         now: the time for what depends on it; None leaves such checks out.
         ladder: None until it is read, and where there is none that can be used.
         rung_places: where each level of the ladder is written.
+        max_age_places: where each `max_age` of a level above the lowest is written.
     """
 
     sections: Sections
@@ -44,6 +45,7 @@ class CheckContext:
     now: datetime | None
     ladder: AssuranceLadder | None = None
     rung_places: dict[str, Span] = field(default_factory=dict)
+    max_age_places: list[Span] = field(default_factory=list)
 
     @property
     def findings(self) -> Findings:

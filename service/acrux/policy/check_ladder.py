@@ -50,7 +50,9 @@ def check_ladder(context: CheckContext) -> None:
         rungs.append(Rung(LevelName(level.value), None if max_age is None else max_age.value))
         _compare_ages(context, level.value, max_age, first, above)
         above = max_age or above
-        if index == 0 and max_age is not None:
+        if index > 0 and max_age is not None:
+            context.max_age_places.append(max_age.span)
+        elif max_age is not None:
             mend = "the lowest level asks the provider for nothing"
             context.findings.add(codes.MAX_AGE_WITHOUT_EFFECT, max_age.span, "`max_age` has no effect here", mend=mend)
     if rungs:

@@ -189,7 +189,7 @@ def _profile(context: CheckContext, block: Block, key: Span) -> tuple[ProviderPr
     for name in ("accept_claim", "subject_claim", "groups_claim"):
         claim = block.text(name)
         if claim is not None and not _CLAIM.fullmatch(claim.value):
-            context.findings.add(codes.BAD_TEXT, claim.span, f"`{claim.value}` can't be the name of a claim")
+            context.findings.add(codes.OUT_OF_BOUNDS, claim.span, f"`{claim.value}` can't be the name of a claim")
         elif claim is not None:
             own[name] = claim.value
     for name in ("ignores_unknown", "merges_requested", "acts"):

@@ -80,7 +80,7 @@ class RuleChecker:
         nodes = self._context.sections.lists["rules"]
         if len(nodes) > MAX_RULES:
             message = f"the set has {len(nodes)} rules; at most {MAX_RULES} are read"
-            self._context.findings.add(codes.TOO_MANY_RULES, nodes[MAX_RULES].span, message)
+            self._context.findings.add(codes.OUT_OF_BOUNDS, nodes[MAX_RULES].span, message)
             return ()
         found = []
         for node in nodes:

@@ -17,6 +17,7 @@ from acrux.policy.check_networks import check_attributes, check_networks
 from acrux.policy.check_providers import check_providers
 from acrux.policy.check_rules import RuleChecker
 from acrux.policy.check_tests import check_tests
+from acrux.policy.check_whole import check_max_ages, check_rule_pairs, check_unused
 from acrux.policy.diagnostics import Diagnostic, Severity, Span
 from acrux.policy.document import SourceFile, read_document
 from acrux.policy.model import CheckedPolicy
@@ -109,7 +110,7 @@ def _check_files(files: Mapping[str, bytes], now: datetime | None) -> Checked:
     if not files:
         sources[""] = SourceFile("", "")
         mend = "a policy set is a directory with `*.yaml` files: `acrux init DIR` writes one to start with"
-        findings.add(codes.NO_FILES, Span("", 0, 0), "there is no policy file", mend=mend)
+        findings.add(codes.NO_LADDER, Span("", 0, 0), "there is no policy file", mend=mend)
     reader = Reader(findings)
     context = CheckContext(join_sections(roots, reader), reader, sources, tuple(unread), now)
     policy = _check_sections(context, files)
@@ -140,6 +141,9 @@ def _check_sections(context: CheckContext, files: Mapping[str, bytes]) -> Checke
     break_glass = rule_checker.break_glass()
     invariants = check_invariants(context, conditions)
     tests = check_tests(context, attributes, rule_checker.rule_ids)
+    check_max_ages(context, providers, clients, defaults, rules)
+    check_rule_pairs(context, rules, conditions.forms())
+    check_unused(context, vocabulary, networks, tag_places)
     if context.ladder is None or defaults is None:
         return None
     return CheckedPolicy(

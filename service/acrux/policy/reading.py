@@ -119,7 +119,7 @@ class Reader:
             return None
         fault = text_fault(scalar.value, most)
         if fault is not None:
-            self.findings.add(codes.BAD_TEXT, scalar.span, f"`{name}` {fault}")
+            self.findings.add(codes.OUT_OF_BOUNDS, scalar.span, f"`{name}` {fault}")
             return None
         return Written(scalar.value.strip(), scalar.span)
 
