@@ -46,7 +46,7 @@ class CeilingCache:
         return self._by_client.get(client)
 
     def put(self, ceiling: Ceiling) -> None:
-        """Keeps a ceiling; on disk, if it is news, it replaces the file atomically: a crash leaves the old or the new."""
+        """Keeps a ceiling; on disk, if it is news, it replaces the file atomically: a crash leaves the old or new one."""
         known = self._by_client.get(ceiling.client)
         self._by_client[ceiling.client] = ceiling
         while len(self._by_client) > MAX_CEILINGS:

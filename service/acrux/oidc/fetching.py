@@ -97,7 +97,7 @@ class Fetcher:
             if response.headers.get("Content-Encoding", "identity").lower() != "identity":
                 raise FetchFailedError(f"`{url}` is compressed, though that was not asked for")
             body = bytearray()
-            async for chunk in response.aiter_raw():
+            async for chunk in response.aiter_bytes():
                 body += chunk
                 if len(body) > MAX_BODY_BYTES:
                     raise FetchFailedError(f"`{url}` is longer than {MAX_BODY_BYTES} bytes")
