@@ -118,10 +118,8 @@ class KeyCache:
         if under_way or self._may_try(entry, pause_seconds):
             # Shielded: one caller that goes away must not take the fetch away from the others.
             await asyncio.shield(self._start(entry, provider))
-        if entry.failure:
-            raise KeysUnavailableError(entry.failure)
-        if entry.keys is None or self._clock() - entry.fetched_at_seconds > TRUSTED_SECONDS:
-            raise KeysUnavailableError("the keys are older than a day")
+        if entry.failure or entry.keys is None or self._clock() - entry.fetched_at_seconds > TRUSTED_SECONDS:
+            raise KeysUnavailableError(entry.failure or "the keys are older than a day")
         return entry.keys
 
     async def _refresh(self, entry: _Entry, provider: Provider) -> None:

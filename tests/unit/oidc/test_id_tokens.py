@@ -28,6 +28,7 @@ PRIVATE = {
     "P-521": ec.generate_private_key(ec.SECP521R1()),
     "Ed25519": ed25519.Ed25519PrivateKey.generate(),
 }
+WEAK = rsa.generate_private_key(65537, 1024)  # noqa: S505 - it is to be refused
 STRANGER = rsa.generate_private_key(65537, 2048)
 
 
@@ -163,7 +164,7 @@ async def test_public_key_is_no_shared_secret() -> None:
         without(RSA_JWK, "e"),
         jwk_of(PRIVATE["P-256"], "ES256", kid="k1"),
         {"kty": "oct", "k": "c2VjcmV0", "kid": "k1"},
-        jwk_of(rsa.generate_private_key(65537, 1024), "RS256", kid="k1"),
+        jwk_of(WEAK, "RS256", kid="k1"),
     ],
 )
 async def test_keys_that_do_not_fit(jwk) -> None:
@@ -173,9 +174,8 @@ async def test_keys_that_do_not_fit(jwk) -> None:
 
 async def test_weak_key() -> None:
     """A signature that is right under a key of 1024 bits is refused."""
-    weak = rsa.generate_private_key(65537, 1024)
-    token = signed(key=weak)
-    assert isinstance(await verifier_of(Site(jwk_of(weak, "RS256", kid="k1"))).verify(token, PROVIDER), InvalidToken)
+    token = signed(key=WEAK)
+    assert isinstance(await verifier_of(Site(jwk_of(WEAK, "RS256", kid="k1"))).verify(token, PROVIDER), InvalidToken)
 
 
 async def test_curve_must_fit() -> None:

@@ -20,11 +20,13 @@ class Site:
         self.fetched_count = 0
         self.answer: httpx.Response | None = None
         self.gate: asyncio.Event | None = None
+        self.is_asked = asyncio.Event()
 
     async def __call__(self, request: httpx.Request) -> httpx.Response:
         if request.url.path != "/keys":
             return httpx.Response(200, json={"issuer": ISSUER, "jwks_uri": f"{ISSUER}/keys"})
         self.fetched_count += 1
+        self.is_asked.set()
         if self.gate is not None:
             await self.gate.wait()
         return self.answer or httpx.Response(200, json={"keys": [{"kty": "RSA", "kid": str(self.fetched_count)}]})
@@ -38,7 +40,7 @@ class Clock:
 
 
 @pytest.fixture
-def site() -> Site:
+async def site() -> Site:
     return Site()
 
 
@@ -82,8 +84,7 @@ async def test_one_fetch_at_a_time(cache, site) -> None:
     """A hundred callers that need the keys at once cause one fetch, also if the first of them goes away."""
     site.gate = asyncio.Event()
     callers = [asyncio.create_task(kid(cache)) for _ in range(100)]
-    while not site.fetched_count:
-        await asyncio.sleep(0)
+    await site.is_asked.wait()
     callers[0].cancel()
     site.gate.set()
     assert set(await asyncio.gather(*callers[1:])) == {"1"}
@@ -155,8 +156,7 @@ async def test_closing_ends_fetches(cache, site) -> None:
     """Closing does not wait for a provider that does not answer."""
     site.gate = asyncio.Event()
     caller = asyncio.create_task(kid(cache))
-    while not site.fetched_count:
-        await asyncio.sleep(0)
+    await site.is_asked.wait()
     await cache.close()
     with pytest.raises(asyncio.CancelledError):
         await caller

@@ -1,4 +1,4 @@
-"""The verdict table (http-api.md, "Close the loop"): every row, every pair of rows, on the service and in the client."""
+"""The verdict table (http-api.md, "Close the loop"): every row and every pair, in service and client."""
 
 import itertools
 import json
