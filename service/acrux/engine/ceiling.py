@@ -43,7 +43,9 @@ class Ceilings:
         self._index = index
         everybody = [rule for rule in index.of_everybody() if _can_demand(rule)]
         # Rules that read nothing of the client can demand the same of all: their sum is made once.
-        self._common = _distinct(rule for rule in everybody if not _reads_client(rule))
+        nothing = compiled.engine.activation({}, compiled.declarations)
+        common = (rule for rule in everybody if not _reads_client(rule))
+        self._common = _distinct(rule for rule in common if rule.when.matches(nothing) is not False)
         self._personal = tuple(rule for rule in everybody if _reads_client(rule))
 
     def of(self, name: str, client: Client | None, default_rank: int, wording: ProviderWording | None) -> Ceiling:

@@ -31,6 +31,28 @@ def requested_by(facts: Facts) -> Requested:
 
 
 @dataclass(frozen=True, slots=True)
+class Floor:
+    """What a decision is never below: asked for from outside the rules, or decided before.
+
+    Attributes:
+        rank: the level never falls below it.
+        max_age_seconds: `max_age` is never longer, where the level is above the lowest; None for no limit.
+    """
+
+    rank: int = 0
+    max_age_seconds: int | None = None
+
+    def with_max_age(self, seconds: int | None) -> "Floor":
+        """The same with a further limit."""
+        if seconds is None or (self.max_age_seconds is not None and self.max_age_seconds <= seconds):
+            return self
+        return Floor(self.rank, seconds)
+
+
+NO_FLOOR: Final = Floor()
+
+
+@dataclass(frozen=True, slots=True)
 class _Conclusion:
     """All of a decision that does not depend on whose it is and when."""
 
@@ -67,7 +89,7 @@ class Concluder:
         requested: Requested,
         values: Mapping[str, FactValue],
         now: datetime,
-        longest_max_age_seconds: int | None = None,
+        floor: Floor = NO_FLOOR,
     ) -> Decision:
         """The decision that the standing rules come to.
 
@@ -78,18 +100,16 @@ class Concluder:
             requested: what the relying party itself asks for.
             values: the facts.
             now: `request.time`.
-            longest_max_age_seconds: a bound from elsewhere, treated like the relying party's own `max_age`.
+            floor: what was decided before, if this is the second time.
 
         Raises:
             UnmappedRequestedAcr: see `acrux.domain.asking.ask`.
         """
         own: int | None = values.get("request.max_age")  # type: ignore[assignment] # declared as an int
-        if longest_max_age_seconds is not None:
-            own = longest_max_age_seconds if own is None else min(own, longest_max_age_seconds)
-        if own is None and requested is NOTHING_REQUESTED:
+        if own is None and requested is NOTHING_REQUESTED and floor is NO_FLOOR:
             found = self._usually(standing, default_rank, wording)
         else:
-            found = self._settle(standing, default_rank, wording, requested, own)
+            found = self._settle(standing, default_rank, wording, requested, floor.with_max_age(own))
         return Decision(
             self._outcomes[found.rank],
             self._levels[found.rank],
@@ -112,11 +132,11 @@ class Concluder:
         """The same for at most one rule that stands as it is declared: settled once, then looked up."""
         first = standing[0] if standing else None
         if len(standing) > 1 or (first is not None and not first.shared):
-            return self._settle(standing, default_rank, wording, NOTHING_REQUESTED, None)
+            return self._settle(standing, default_rank, wording, NOTHING_REQUESTED, NO_FLOOR)
         key = (first, default_rank, wording)
         found = self._usual.get(key)
         if found is None:
-            found = self._usual[key] = self._settle(standing, default_rank, wording, NOTHING_REQUESTED, None)
+            found = self._usual[key] = self._settle(standing, default_rank, wording, NOTHING_REQUESTED, NO_FLOOR)
         return found
 
     def _settle(
@@ -125,12 +145,13 @@ class Concluder:
         default_rank: int,
         wording: ProviderWording | None,
         requested: Requested,
-        own_max_age_seconds: int | None,
+        floor: Floor,
     ) -> _Conclusion:
         ladder = self._ladder
         requested_rank = None if wording is None else requested.lowest_rank(wording.acr_map)
         requirements = [one.requirement for one in standing]
-        combined = combine(ladder, default_rank, requirements, requested_rank, own_max_age_seconds)
+        asked_rank = floor.rank if requested_rank is None else max(floor.rank, requested_rank)
+        combined = combine(ladder, default_rank, requirements, asked_rank, floor.max_age_seconds)
         rank, max_age_seconds = combined.rank, combined.max_age_seconds
         rules, reason = _rules_and_reason(standing, default_rank, rank)
         if wording is None:

@@ -11,7 +11,7 @@ from acrux.domain.identifiers import ClientName, RuleId
 from acrux.domain.ladder import UnknownLevelError
 from acrux.engine.ceiling import Ceiling, Ceilings
 from acrux.engine.combine import combine
-from acrux.engine.conclude import Concluder, requested_by
+from acrux.engine.conclude import Concluder, Floor, requested_by
 from acrux.engine.evaluate import Circumstances, standing_rules
 from acrux.engine.explanation import Explanation, Tracer
 from acrux.engine.index import CandidateIndex
@@ -127,12 +127,12 @@ class Decider:
         standing = standing_rules(candidates, self._circumstances(facts.values, now), self._ladder)
         return self._concluder.conclude(
             standing,
-            default_rank=max(default_rank, self._stored_rank(stored_level)),
+            default_rank=default_rank,
             wording=None if provider is None else self._lenient_wordings[provider.name],
             requested=requested_by(facts),
             values=facts.values,
             now=now,
-            longest_max_age_seconds=stored_max_age_seconds,
+            floor=Floor(self._stored_rank(stored_level), stored_max_age_seconds),
         )
 
     def bare_ranks(self, built: BuiltFacts, now: datetime) -> tuple[int, int]:
