@@ -47,19 +47,24 @@ def ship_rows(database: Database, stream: StreamId, after: int, rows: Sequence[S
     """
     indexed = [index(stream, row) for row in rows]
     try:
-        return database.write(lambda transaction: _ship(transaction, stream, after, rows, indexed))
+        return database.write(lambda transaction: ship_indexed(transaction, stream, after, rows, indexed))
     except RowRefused:
         if len(rows) == 1:
             only = [bare(stream, rows[0])]
-            return database.write(lambda transaction: _ship(transaction, stream, after, rows, only))
+            return database.write(lambda transaction: ship_indexed(transaction, stream, after, rows, only))
     half = len(rows) // 2
     clashes = ship_rows(database, stream, after, rows[:half])
     return clashes + ship_rows(database, stream, rows[half - 1].sequence, rows[half:])
 
 
-def _ship(
+def ship_indexed(
     transaction: Transaction, stream: StreamId, after: int, rows: Sequence[SpooledRow], indexed: Sequence[Indexed]
 ) -> list[Clash]:
+    """`ship_rows` inside a transaction that its caller has.
+
+    Raises:
+        StreamMoved: the position is not `after`.
+    """
     last = rows[-1]
     if after == 0:
         streams.register(

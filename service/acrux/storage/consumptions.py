@@ -6,7 +6,7 @@ import sqlalchemy as sa
 
 from acrux.storage.database import Transaction
 from acrux.storage.statements import Values, insert_ignoring, insert_one
-from acrux.storage.tables import CONSUMPTIONS
+from acrux.storage.tables import CONSUMPTIONS, RECORDS
 
 
 def insert(transaction: Transaction, rows: Sequence[Values]) -> None:
@@ -15,9 +15,27 @@ def insert(transaction: Transaction, rows: Sequence[Values]) -> None:
 
 
 def claim(transaction: Transaction, *, decision_id: str, outcome_id: str, claimant: bytes | None, at_us: int) -> bool:
-    """Use a decision up; whether nobody had."""
+    """Use a decision up; whether nobody had.
+
+    The same claimant may claim again, with a new outcome, as long as the database has no record of its first: a retry
+    after a crash between the claim and the record is the same use, not a second one.
+    """
     row = {"decision_id": decision_id, "outcome_id": outcome_id, "claimant": claimant, "at_us": at_us}
-    return insert_one(transaction, CONSUMPTIONS, row)
+    if insert_one(transaction, CONSUMPTIONS, row):
+        return True
+    if claimant is None:
+        return False
+    recorded = sa.exists().where(
+        RECORDS.c.decision_id == decision_id,
+        RECORDS.c.kind == "outcome",
+        RECORDS.c.uses_up.is_(True),
+    )
+    statement = (
+        sa.update(CONSUMPTIONS)
+        .where(CONSUMPTIONS.c.decision_id == decision_id, CONSUMPTIONS.c.claimant == claimant, ~recorded)
+        .values(outcome_id=outcome_id)
+    )
+    return transaction.execute(statement).rowcount == 1
 
 
 def find(transaction: Transaction, decision_id: str) -> tuple[str, bytes | None] | None:

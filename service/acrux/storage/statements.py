@@ -1,7 +1,8 @@
 """Statements that several rooms of meaning share: inserts that ignore what is there. No meaning lives here."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeAlias
+from functools import lru_cache
+from typing import Any, Final, TypeAlias
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
@@ -9,22 +10,36 @@ from sqlalchemy.dialects import postgresql, sqlite
 from acrux.storage.database import Transaction
 
 Values: TypeAlias = Mapping[str, Any]
+_POSTGRESQL: Final = postgresql.dialect()  # type: ignore[no-untyped-call]
 
 
 def insert_ignoring(transaction: Transaction, table: sa.Table, rows: Sequence[Values]) -> None:
-    """Insert rows; one that is there already stays as it is. Needs no privilege but INSERT."""
+    """Insert rows; one that is there already stays as it is. Needs no privilege but INSERT.
+
+    A column that a row does not name becomes NULL.
+    """
     if not rows:
         return
-    # Two branches, since the two dialects' constructs share no base that has the clause.
     if transaction.dialect.name == "sqlite":
         transaction.execute(sqlite.insert(table).on_conflict_do_nothing(), rows)
     else:
-        transaction.execute(postgresql.insert(table).on_conflict_do_nothing(), rows)
+        # One array for each column: several times faster than a statement for each row.
+        columns = tuple([row.get(column.name) for row in rows] for column in table.columns)
+        transaction.exec_driver_sql(_array_insert(table), columns)
+
+
+@lru_cache
+def _array_insert(table: sa.Table) -> str:
+    names = ", ".join(column.name for column in table.columns)
+    arrays = ", ".join(f"%b::{column.type.compile(_POSTGRESQL)}[]" for column in table.columns)
+    # Names and types of our own tables; the values are bound.
+    return f"INSERT INTO {table.name} ({names}) SELECT * FROM unnest({arrays}) ON CONFLICT DO NOTHING"  # noqa: S608
 
 
 def insert_one(transaction: Transaction, table: sa.Table, row: Values) -> bool:
     """Insert a row unless its key is there; whether it was inserted."""
     statement: sa.Insert
+    # Two branches, since the two dialects' constructs share no base that has the clause.
     if transaction.dialect.name == "sqlite":
         statement = sqlite.insert(table).on_conflict_do_nothing()
     else:

@@ -30,6 +30,7 @@ RECORDS: Final = sa.Table(
     sa.Column("level", sa.Text),
     sa.Column("outcome", sa.Text),
     sa.Column("verdict", sa.Text),
+    sa.Column("uses_up", sa.Boolean),  # whether an outcome uses its decision up
     sa.Column("revision", sa.Text),
     sa.Column("user_hmac", sa.Text),
     sa.Column("correlation_id", sa.Text),

@@ -1,11 +1,13 @@
 """Statements on `tokens`. Only hashes of tokens ever come here; no meaning lives here."""
 
+import json
 from collections.abc import Mapping
 from typing import NamedTuple
 
 import sqlalchemy as sa
 
 from acrux.storage.database import Transaction
+from acrux.storage.statements import insert_one
 from acrux.storage.tables import TOKENS
 
 
@@ -22,10 +24,15 @@ class TokenRow(NamedTuple):
     revoked_at_us: int | None
     last_used_at_us: int | None
 
+    @property
+    def client_names(self) -> tuple[str, ...]:
+        """The names of the clients that it is bound to."""
+        return tuple(json.loads(self.clients))
 
-def insert(transaction: Transaction, row: TokenRow) -> None:
-    """Insert a token."""
-    transaction.execute(sa.insert(TOKENS), [row._asdict()])
+
+def insert(transaction: Transaction, row: TokenRow) -> bool:
+    """Insert a token unless its id is there; whether it was inserted."""
+    return insert_one(transaction, TOKENS, row._asdict())
 
 
 def every(transaction: Transaction) -> list[TokenRow]:

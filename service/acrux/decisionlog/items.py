@@ -1,0 +1,120 @@
+"""How a logged decision is shown: an item of a listing, from the bytes of its records. No I/O, no filtering."""
+
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple
+
+import orjson
+
+from acrux.decisionlog.errors import NotOpened
+from acrux.decisionlog.records import from_microseconds
+from acrux.decisionlog.sealing import Keyring
+from acrux.domain.facts import Json, format_timestamp
+
+_ANSWER_FIELDS: Final = (
+    "outcome",
+    "level",
+    "authorization_params",
+    "accept",
+    "rules",
+    "reason",
+    "requested_level",
+    "shadow_level",
+    "policy_revision",
+)
+
+
+class Found(NamedTuple):
+    """A record that was found, wherever.
+
+    Attributes:
+        stream: its stream.
+        sequence: its place in it.
+        leaf_hash: its leaf, in hexadecimal.
+        body: its bytes.
+    """
+
+    stream: str
+    sequence: int
+    leaf_hash: str
+    body: bytes
+
+
+def show_decision(decision: Found, outcomes: Sequence[Found], keyring: Keyring, *, open_facts: bool) -> dict[str, Json]:
+    """An item of a listing (http-api.md, "Look up").
+
+    Its verdict is that of the outcome that used the decision up; else that of the last outcome; else null.
+    `open_facts` shows the sealed facts too, as far as a key for them is at hand.
+    """
+    content = _content(decision)
+    answer = content["answer"]
+    verdict = _verdict([orjson.loads(outcome.body) for outcome in outcomes])
+    return {
+        "decision_id": content["decision_id"],
+        **{name: answer[name] for name in _ANSWER_FIELDS},
+        "decided_at": _time(answer["decided_at_us"]),
+        "expires_at": _time(answer["expires_at_us"]),
+        "client": content["client"],
+        "app": content["facts"].get("app.id"),
+        "facts": _facts(decision, content, keyring, open_facts=open_facts),
+        "zones": content["facts"].get("network.zones", []),
+        "errored_rules": [effect["id"] for effect in content["effects"] if effect["errored"]],
+        **verdict,
+        "correlation_id": content["correlation_id"],
+        "request_id": content["request_id"],
+        "receipt": _receipt(decision),
+    }
+
+
+def show_outcome(outcome: Found) -> dict[str, Json]:
+    """One outcome of a decision, without what is sealed in it."""
+    record = orjson.loads(outcome.body)
+    content = record["content"]
+    return {
+        "verdict": content["verdict"],
+        "verdict_at": _time(record["recorded_at_us"]),
+        "admit": content["admit"],
+        "level": content["level"],
+        "uses_up": content["uses_up"],
+        "returned_acr": content["returned"]["acr"],
+        "returned_amr": content["returned"]["amr"],
+        "auth_time": content["returned"]["auth_time"],
+        "request_id": content["request_id"],
+        "receipt": _receipt(outcome),
+    }
+
+
+def _content(found: Found) -> Any:
+    return orjson.loads(found.body)["content"]
+
+
+def _verdict(outcomes: Sequence[Any]) -> dict[str, Json]:
+    if not outcomes:
+        return {"verdict": None, "verdict_at": None, "returned_acr": None}
+    using_up = next((outcome for outcome in outcomes if outcome["content"]["uses_up"]), outcomes[-1])
+    content = using_up["content"]
+    return {
+        "verdict": content["verdict"],
+        "verdict_at": _time(using_up["recorded_at_us"]),
+        "returned_acr": content["returned"]["acr"],
+    }
+
+
+def _facts(found: Found, content: Any, keyring: Keyring, *, open_facts: bool) -> dict[str, Json]:
+    facts: dict[str, Json] = dict(content["facts"])
+    facts["request.time"] = _time(content["answer"]["decided_at_us"])
+    if open_facts and content["sealed"] is not None:
+        try:
+            opened = keyring.records(found.stream).open_json(content["sealed"], content["decision_id"])
+        except NotOpened:  # sealed under a service key that is not at hand any more: the rest is still worth showing
+            opened = {}
+        secret = opened.get("facts")
+        facts |= secret if isinstance(secret, dict) else {}
+    return dict(sorted(facts.items()))
+
+
+def _receipt(found: Found) -> dict[str, Json]:
+    return {"stream": found.stream, "sequence": found.sequence, "leaf_hash": found.leaf_hash}
+
+
+def _time(at_us: int) -> str:
+    return format_timestamp(from_microseconds(at_us))
