@@ -234,13 +234,13 @@ def _unknown_name(name: str, place: int, tokens: Tokens, declarations: Declarati
 
 
 def _name_help(name: str, declarations: Declarations) -> str | None:
+    below = sorted(known for known in declarations if known.startswith(f"{name}."))
+    if below:
+        return "there are " + ", ".join(f"`{known}`" for known in below)
     folded = {known.casefold(): known for known in sorted(declarations)}
     close = get_close_matches(name.casefold(), folded, n=1, cutoff=_LIKENESS)
     if close:
         return f"did you mean `{folded[close[0]]}`?"
-    below = sorted(known for known in declarations if known.startswith(f"{name}."))
-    if below:
-        return "there are " + ", ".join(f"`{known}`" for known in below)
     if "." not in name:
         return f'text needs quotes: `"{name}"`'
     return None

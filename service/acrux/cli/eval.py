@@ -69,7 +69,7 @@ def command(expressions: tuple[str, ...], facts: Any, engine_name: str, now: dat
 def _asked(expressions: tuple[str, ...]) -> Iterator[Asked]:
     if expressions:
         return (Asked(expression) for expression in expressions)
-    return read_lines(click.get_text_stream("stdin", encoding="utf-8", errors="replace"))
+    return read_lines(line.decode("utf-8", "replace") for line in sys.stdin.buffer)
 
 
 def _run(evaluator: Evaluator, asked: Iterator[Asked], form: str) -> bool:
