@@ -72,9 +72,7 @@ class Application:
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         sent_id = header(scope, b"x-request-id")
-        request_id = (
-            sent_id.decode() if sent_id is not None and valid_request_id(sent_id) else self._services.new_id()
-        )
+        request_id = sent_id.decode() if sent_id is not None and valid_request_id(sent_id) else self._services.new_id()
         is_head = scope["method"] == "HEAD"
         inner: dict[str, Any] = {**scope, REQUEST_ID: request_id}
         if is_head:  # what answers GET answers HEAD (RFC 9110 section 9.3.2)

@@ -16,6 +16,7 @@ Id = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=256,
 Text = Annotated[str, StringConstraints(strict=True, max_length=512, pattern=PRINTABLE)]
 LongText = Annotated[str, StringConstraints(strict=True, max_length=16 * 1024, pattern=PRINTABLE)]
 
+
 def parse_json(body: bytes) -> Json:
     """A JSON text as a value; an object with a key twice, NaN and Infinity are refused (RFC 8259 sections 4 and 6).
 

@@ -23,9 +23,7 @@ from acrux.wiring.services import Role, Services, Token
 
 REQUEST_ID: Final = "acrux.request_id"
 """The key of the request's id in an ASGI scope."""
-BEARER: Final = HTTPBearer(
-    scheme_name="token", description="`acrux_...`, from `acrux token create`.", auto_error=False
-)
+BEARER: Final = HTTPBearer(scheme_name="token", description="`acrux_...`, from `acrux token create`.", auto_error=False)
 _Found = TypeVar("_Found")
 _Model = TypeVar("_Model")
 
@@ -88,21 +86,25 @@ def require_policy(services: Services) -> Decider:
     return decider
 
 
-def caller(roles: AbstractSet[Role]) -> Callable[..., Awaitable[Call]]:
-    """A dependency: the call, if its token has one of the roles. A query that the route does not know is refused."""
+def caller(roles: AbstractSet[Role], *, takes_query: bool = False) -> Callable[..., Awaitable[Call]]:
+    """A dependency: the call, if its token has one of the roles, and its query is one that the route may have."""
 
     async def dependency(
         request: Request, _documented: Annotated[HTTPAuthorizationCredentials | None, Security(BEARER)]
     ) -> Call:
         services: Services = request.app.state.services
         token = await authenticate(services, header(request.scope, b"authorization"), roles)
+        if takes_query:
+            refuse_repeated_query(request)
+        else:
+            refuse_query(request)
         return Call(services, request.app.state.shared, token, request.scope[REQUEST_ID], request)
 
     return dependency
 
 
 def refuse_query(request: Request) -> None:
-    """A dependency of the routes that take no query.
+    """A dependency of the public routes; none of them takes a query.
 
     Raises:
         Problem: `invalid_request`.
@@ -112,7 +114,7 @@ def refuse_query(request: Request) -> None:
 
 
 def refuse_repeated_query(request: Request) -> None:
-    """A dependency of the routes that take a query: two values for one name have no meaning.
+    """Two values for one name have no meaning.
 
     Raises:
         Problem: `invalid_request`.

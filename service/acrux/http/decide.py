@@ -64,9 +64,7 @@ class DecideRoute:
         services.metrics.observe_decide(perf_counter() - started_at_seconds)
         await send_answer(send, status, lines, body)
 
-    async def _decide(
-        self, scope: Scope, headers: dict[bytes, bytes], receive: Receive, request_id: str
-    ) -> bytes:
+    async def _decide(self, scope: Scope, headers: dict[bytes, bytes], receive: Receive, request_id: str) -> bytes:
         services = self._services
         token = await authenticate(services, headers.get(b"authorization"), RELYING_PARTIES)
         if scope["query_string"]:

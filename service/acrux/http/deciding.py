@@ -1,4 +1,4 @@
-"""From a decision to what its caller is told: ticket, record, answer. Shared by Decide and by a retry; decides nothing."""
+"""From a decision to what its caller is told: ticket, record, answer. Shared by Decide and retries; decides nothing."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,8 +8,8 @@ from typing import Any, Final
 import orjson
 
 from acrux.decisionlog.errors import LogUnavailable
-from acrux.decisionlog.records import Entry, Idempotency, Receipt, microseconds
 from acrux.decisionlog.recorder import Caller
+from acrux.decisionlog.records import Entry, Idempotency, Receipt, microseconds
 from acrux.domain.decision import Decision
 from acrux.domain.facts import Facts, fact_to_json, format_timestamp
 from acrux.domain.identifiers import DecisionId
@@ -50,10 +50,7 @@ class Retries:
 
 
 def build_facts(decider: Decider, request: DecideRequest, now: datetime, prefix: str = "") -> BuiltFacts:
-    """The facts of a request at a time.
-
-    Args:
-        prefix: the pointer to where the request stands in the body.
+    """The facts of a request at a time; `prefix` is the pointer to where the request stands in the body.
 
     Raises:
         Problem: `invalid_request`.
@@ -128,9 +125,7 @@ async def log_and_answer(
     return with_receipt(answer, receipt)
 
 
-def _ticket(
-    services: Services, decision_id: DecisionId, decision: Decision, login: Login, expires_at: datetime
-) -> str:
+def _ticket(services: Services, decision_id: DecisionId, decision: Decision, login: Login, expires_at: datetime) -> str:
     client = login.client
     ticket = Ticket(
         decision_id=decision_id,

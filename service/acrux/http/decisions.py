@@ -1,11 +1,11 @@
-"""Routes on decisions: Decide's documentation, closing the loop, listing and looking up. Their work is done elsewhere."""
+"""Routes on decisions: Decide's documentation, closing the loop, listing, looking up. The work is done elsewhere."""
 
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Path, Response
 
 from acrux.http.authentication import RELYING_PARTIES
-from acrux.http.calls import NO_QUERY, Call, caller
+from acrux.http.calls import Call, caller
 from acrux.http.outcome import REQUEST, close_loop
 from acrux.http.schemas import DECISION_ID_PATTERN
 
@@ -23,7 +23,7 @@ async def decide(_call: Annotated[Call, Depends(caller(RELYING_PARTIES))]) -> No
     # Documentation only: `acrux.http.decide` answers before FastAPI sees the request.
 
 
-@router.post("/v1/decisions/{decision_id}/outcome", operation_id="outcome", dependencies=NO_QUERY)
+@router.post("/v1/decisions/{decision_id}/outcome", operation_id="outcome")
 async def outcome(call: Annotated[Call, Depends(caller(RELYING_PARTIES))], decision_id: DecisionIdPath) -> Response:
     """Judges what the provider returned against the decision: admit the login only where `admit` is true.
 

@@ -1,4 +1,4 @@
-"""The OpenAPI document, and a page that people read it on: one static file, no script, nothing fetched from elsewhere."""
+"""The OpenAPI document, and a page that people read it on: one static file, no script, nothing fetched."""
 
 import base64
 import hashlib
@@ -17,14 +17,16 @@ _STYLE: Final = """
 body{font:16px/1.5 system-ui,sans-serif;max-width:56rem;margin:0 auto;padding:1rem}
 h1{margin-bottom:0}nav a{display:block;padding:.3rem 0;text-decoration:none;overflow-wrap:anywhere}
 article{border-top:1px solid var(--line);margin-top:2rem}
-h2{font-size:1.1rem;overflow-wrap:anywhere}b.method{font-size:.8rem;padding:.1rem .4rem;border:1px solid;border-radius:.3rem}
+h2{font-size:1.1rem;overflow-wrap:anywhere}
+b.method{font-size:.8rem;padding:.1rem .4rem;border:1px solid;border-radius:.3rem}
 pre{overflow-x:auto;padding:.75rem;border:1px solid var(--line);border-radius:.4rem;font-size:.85rem}
 table{border-collapse:collapse;width:100%}td,th{text-align:left;vertical-align:top;padding:.3rem .6rem .3rem 0}
 """.strip()
 _STYLE_HASH: Final = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
 _HEADERS: Final = {
     "content-security-policy": (
-        f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     ),
     "referrer-policy": "no-referrer",
     "x-content-type-options": "nosniff",

@@ -1,4 +1,4 @@
-"""What every request and answer have around them: request ids, body limits, header lines. No authentication, no routes."""
+"""What every request and answer have around them: request ids, body limits, header lines. No routes."""
 
 import re
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping

@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 from acrux.analysis.loading import PolicyRejected, load_policy
 from acrux.engine import Decider, UnmappedRequestedAcr, explanation_to_json
 from acrux.http.authentication import AUTHORS
-from acrux.http.calls import NO_QUERY, Call, answer, caller
+from acrux.http.calls import Call, answer, caller
 from acrux.http.deciding import build_facts, unmapped_problem
 from acrux.http.problems import field_problem, from_invalid
 from acrux.http.schemas import ExplainRequest
@@ -25,7 +25,7 @@ _FACTS: Final = "/facts"
 _ONE_DRAFT: Final = asyncio.Semaphore(1)
 
 
-@router.post("/v1/explanations", operation_id="explain", dependencies=NO_QUERY)
+@router.post("/v1/explanations", operation_id="explain")
 async def explain(call: Annotated[Call, Depends(caller(AUTHORS))]) -> Response:
     """What would be decided then, by the active set or by an unsaved one, and the trace of every rule.
 

@@ -11,7 +11,7 @@ from acrux.domain.request import DecideRequest
 from acrux.engine.answer import accept_to_json
 from acrux.http.authentication import RELYING_PARTIES, require_client
 from acrux.http.bodies import PRINTABLE
-from acrux.http.calls import NO_QUERY, Call, answer, caller
+from acrux.http.calls import Call, answer, caller
 from acrux.http.deciding import append, build_facts
 from acrux.http.problems import Code, Problem, field_problem, from_invalid
 from acrux.http.schemas import FallbackReport, FallbackReports
@@ -22,7 +22,7 @@ router: Final = APIRouter(tags=["fallback"])
 _REPORTS: Final = TypeAdapter(FallbackReports)
 
 
-@router.get("/v1/clients/{name:path}/fallback", operation_id="fallback", dependencies=NO_QUERY)
+@router.get("/v1/clients/{name:path}/fallback", operation_id="fallback")
 async def fallback(
     call: Annotated[Call, Depends(caller(RELYING_PARTIES))],
     name: Annotated[str, Path(min_length=1, max_length=256, pattern=PRINTABLE)],
@@ -46,7 +46,7 @@ async def fallback(
     )
 
 
-@router.post("/v1/fallbacks", operation_id="report_fallbacks", dependencies=NO_QUERY)
+@router.post("/v1/fallbacks", operation_id="report_fallbacks")
 async def report_fallbacks(call: Annotated[Call, Depends(caller(RELYING_PARTIES))]) -> Response:
     """Logs decisions that a caller made in an outage. 200 means that the records are durable."""
     reports = (await call.body(_REPORTS)).decisions

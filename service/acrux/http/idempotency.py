@@ -74,7 +74,9 @@ class Retried:
         database = self._services.database
         try:
             row = await self._shared.ask(
-                lambda: database.read(lambda transaction: idempotency.find(transaction, retries.key_hash, now_us=now_us))
+                lambda: database.read(
+                    lambda transaction: idempotency.find(transaction, retries.key_hash, now_us=now_us)
+                )
             )
         except Away:
             return None

@@ -1,6 +1,6 @@
 """The OpenAPI document: FastAPI's paths and parameters, completed with what each operation takes and answers.
 
-`python -m acrux.http.openapi` writes it to standard output; it is committed as `openapi/openapi.yaml`. No route lives here.
+`python -m acrux.http.openapi` writes it to standard output; `openapi/openapi.yaml` is that. No route lives here.
 """
 
 import sys
@@ -155,7 +155,9 @@ def _headers() -> dict[str, Any]:
         return {"description": description, "required": True, "schema": {"type": "string", **schema}}
 
     return {
-        "X-Request-ID": line("The caller's own, if it sent 1 to 128 printable characters; else a new one.", minLength=1),
+        "X-Request-ID": line(
+            "The caller's own, if it sent 1 to 128 printable characters; else a new one.", minLength=1
+        ),
         "Cache-Control": line("Nothing is ever stored.", const="no-store"),
         "Retry-After": line("Seconds to wait.", pattern="^[0-9]+$"),
         "WWW-Authenticate": line("How to authenticate (RFC 6750).", const="Bearer"),

@@ -125,7 +125,7 @@ OPERATIONS: Final = MappingProxyType(
         "revisions": Operation(
             "Every policy set that ever decided",
             "Revisions",
-            {"items": [examples.REVISION_ITEM]},
+            {"items": [examples.REVISION_ITEM], "next_cursor": None},
             (*_AUTHENTICATED, Code.DATABASE_UNAVAILABLE),
             answer_description="The newest first.",
             parameter_examples={"limit": 50},

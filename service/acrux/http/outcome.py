@@ -7,8 +7,8 @@ from typing import Any, Final
 import orjson
 from pydantic import TypeAdapter
 
-from acrux.decisionlog.records import Entry
 from acrux.decisionlog.recorder import Caller, Outcome, Returned
+from acrux.decisionlog.records import Entry
 from acrux.domain.decision import Verdict
 from acrux.domain.identifiers import ClientName, DecisionId, Revision
 from acrux.engine import Decider

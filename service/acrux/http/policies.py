@@ -3,12 +3,12 @@
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Path, Query, Response
-from pydantic import Field
 
+from acrux.decisionlog.revisions import list_revisions, load_revision
 from acrux.domain.facts import format_timestamp
 from acrux.http import schemas
 from acrux.http.authentication import AUTHORS, POLICY_READERS
-from acrux.http.calls import NO_QUERY, Call, answer, caller, refuse_repeated_query
+from acrux.http.calls import Call, answer, caller, from_database
 from acrux.http.problems import Code, Problem
 from acrux.policy.request import FieldError
 from acrux.wiring.services import PolicyFailure, PolicyHolder
@@ -16,7 +16,7 @@ from acrux.wiring.services import PolicyFailure, PolicyHolder
 router: Final = APIRouter(tags=["policy"])
 
 
-@router.get("/v1/policy", operation_id="policy", dependencies=NO_QUERY)
+@router.get("/v1/policy", operation_id="policy")
 async def policy(call: Annotated[Call, Depends(caller(POLICY_READERS))]) -> Response:
     """The active set, and why a newer one was not taken."""
     checked = call.decider().compiled.checked
@@ -31,7 +31,7 @@ async def policy(call: Annotated[Call, Depends(caller(POLICY_READERS))]) -> Resp
     )
 
 
-@router.post("/v1/policy/reload", operation_id="reload", dependencies=NO_QUERY)
+@router.post("/v1/policy/reload", operation_id="reload")
 async def reload(call: Annotated[Call, Depends(caller(AUTHORS))]) -> Response:
     """Reads the policy directory; answers when every worker has the set. A broken set is a problem, and not taken."""
     try:
@@ -41,6 +41,38 @@ async def reload(call: Annotated[Call, Depends(caller(AUTHORS))]) -> Response:
     if report.failure is not None or report.revision is None:
         raise _broken(report.failure)
     return answer({"revision": report.revision, "changed": report.changed})
+
+
+@router.get("/v1/policy/revisions", operation_id="revisions")
+async def revisions(
+    call: Annotated[Call, Depends(caller(POLICY_READERS, takes_query=True))],
+    page: Annotated[schemas.RevisionsQuery, Query()],
+) -> Response:
+    """Every set that ever decided, the newest first."""
+    kept = await from_database(lambda: list_revisions(call.services.database, page.limit))
+    active = call.services.policy.revision
+    items = [
+        {
+            "revision": one.revision,
+            "activated_at": format_timestamp(one.first_at),
+            "active": one.revision == active,
+        }
+        for one in kept
+    ]
+    return answer({"items": items, "next_cursor": None})
+
+
+@router.get("/v1/policy/revisions/{revision}", operation_id="revision")
+async def revision(
+    call: Annotated[Call, Depends(caller(POLICY_READERS))],
+    revision: Annotated[str, Path(pattern=schemas.REVISION_PATTERN)],
+) -> Response:
+    """The files of a set that decided."""
+    files = await from_database(lambda: load_revision(call.services.database, revision))
+    if files is None:
+        raise Problem(Code.NOT_FOUND, "no set of this revision has decided")
+    active = revision == call.services.policy.revision
+    return answer({"revision": revision, "active": active, "files": files_to_json(files)})
 
 
 def _broken(failure: PolicyFailure | None) -> Problem:

@@ -274,10 +274,18 @@ class Revisions(Shape):
     next_cursor: str | None
 
 
-class RevisionAnswer(RevisionItem):
-    """A set that has been active, with its files."""
+class RevisionAnswer(Shape):
+    """A set that has decided, with its files."""
 
+    revision: Revision
+    active: bool
     files: dict[str, str]
+
+
+class RevisionsQuery(Shape):
+    """How many sets."""
+
+    limit: Annotated[int, Field(ge=1, le=500)] = 50
 
 
 class Reloaded(Shape):

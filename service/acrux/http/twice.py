@@ -12,7 +12,6 @@ from acrux.decisionlog.recorder import Caller
 from acrux.decisionlog.records import Kind
 from acrux.domain.decision import Decision, DecisionOutcome
 from acrux.domain.facts import Facts, FactValue, Json, fact_from_json
-from acrux.domain.ladder import AssuranceLadder, UnknownLevelError
 from acrux.engine import Decider
 from acrux.http.calls import Call, from_database
 from acrux.http.deciding import Login, log_and_answer
@@ -54,7 +53,7 @@ async def decide_twice(
         ticket.decided_at,
         stored_max_age_seconds=None if accept is None else accept.max_age_seconds,
     )
-    if _is_enough(again, judgement, ticket, decider.compiled.checked.ladder):
+    if _is_enough(again, judgement, ticket):
         return None
     values: dict[str, FactValue] = {**stored, **judgement.user_facts, "client.id": name}
     values["known"] = tuple(sorted({*values, "known"}))
@@ -70,7 +69,7 @@ async def decide_twice(
     return Retry(told, {key: value for key, value in logged.items() if key not in _UNLOGGED})
 
 
-def _is_enough(again: Decision, judgement: Judgement, ticket: Ticket, ladder: AssuranceLadder) -> bool:
+def _is_enough(again: Decision, judgement: Judgement, ticket: Ticket) -> bool:
     """Whether what came back would also have been accepted by the new decision."""
     if again.outcome is DecisionOutcome.DENY or again.accept is None:
         return False
