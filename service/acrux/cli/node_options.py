@@ -1,0 +1,73 @@
+"""The options that find a node's database and keys, for verbs that work beside a running service. No logic of verbs."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final, NoReturn, TypeVar
+
+import click
+
+from acrux.decisionlog.errors import DecisionLogError
+from acrux.decisionlog.tokens import TokenInvalid, TokenUnknown
+from acrux.storage import migrate
+from acrux.storage.database import Database, StorageError
+
+USAGE: Final = 2
+CANNOT_RUN: Final = 3
+F = TypeVar("F", bound=Callable[..., Any])
+
+_STATE: Final = click.option(
+    "--state",
+    type=click.Path(path_type=Path, file_okay=False),
+    envvar="ACRUX_STATE",
+    default=".acrux",
+    show_default=True,
+    help="The state directory of a node.",
+)
+_DATABASE: Final = click.option(
+    "--database",
+    envvar="ACRUX_DATABASE",
+    default=None,
+    show_default="acrux.db in the state directory",
+    help="`sqlite:///path` or `postgresql://user@host/name`.",
+)
+
+
+def database_options(verb: F) -> F:
+    """Give a verb `--database` and `--state`, with the settings of `acrux serve` behind them."""
+    return _DATABASE(_STATE(verb))
+
+
+def fail(message: str) -> NoReturn:
+    """Say why the verb can't run, and exit with 3."""
+    click.echo(f"acrux: {message}", err=True)
+    sys.exit(CANNOT_RUN)
+
+
+@contextmanager
+def open_database(url: str | None, state: Path, *, needs_schema: bool = True) -> Iterator[Database]:
+    """The database of a node; what goes wrong with it ends the verb with a sentence and exit code 3."""
+    try:
+        database = Database(url or f"sqlite:///{state / 'acrux.db'}")
+        try:
+            if needs_schema:
+                _require_schema(database)
+            yield database
+        finally:
+            database.close()
+    except (TokenInvalid, TokenUnknown) as reason:
+        click.echo(f"acrux: {reason}", err=True)
+        sys.exit(USAGE)
+    except (StorageError, DecisionLogError, OSError) as reason:
+        fail(str(reason))
+
+
+def _require_schema(database: Database) -> None:
+    # Asking a SQLite file that is not there would make it.
+    missing_file = database.is_sqlite and not Path(str(database.url.database)).exists()
+    found = None if missing_file else migrate.current(database)
+    if found is None:
+        fail(f"{database.shown} has no tables: `acrux serve` or `acrux db upgrade` makes them")
+    if found != migrate.head():
+        fail(f"{database.shown} has the schema {found}, this version needs {migrate.head()}: `acrux db upgrade`")
