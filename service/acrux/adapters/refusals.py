@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from acrux.client.errors import AcruxError
-from acrux.client.values import Verdict, VerdictName
+from acrux.client.values import Decision, Verdict, VerdictName
 
 STARTS_AGAIN = frozenset(
     {VerdictName.EXPIRED, VerdictName.DOWNGRADED, VerdictName.STALE, VerdictName.INSUFFICIENT},
@@ -14,7 +14,8 @@ STARTS_AGAIN = frozenset(
 """The verdicts after which a login is started again, once (relying-parties.md, "The client")."""
 UNMET = "unmet_authentication_requirements"
 """OpenID Connect Core Unmet Authentication Requirements 1.0: the provider could not do what was essential."""
-_ERROR_CODE = re.compile(r"[!#-\[\]-~]{1,64}")  # RFC 6749 appendix A.7, and short
+# Stricter than RFC 6749 appendix A.7: whoever made the user's link may have chosen it, and it stands on our page.
+_ERROR_CODE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 HEADERS = {
     "Cache-Control": "no-store",
@@ -88,8 +89,15 @@ class Refusal:
         return (self.help_desk, reference) if self.help_desk else (reference,)
 
 
+def of_denial(decision: Decision, help_desk: str) -> Refusal:
+    """The refusal of a login that the policy denies."""
+    return Refusal(Cause.DENIED, "denied", decision.id, help_desk)
+
+
 def of_verdict(verdict: Verdict, help_desk: str) -> Refusal:
     """The refusal of a login that was judged."""
+    if verdict.retry is not None and verdict.retry.denied:
+        return of_denial(verdict.retry, help_desk)
     cause = Cause.DENIED if verdict.name is VerdictName.DENIED else Cause.NOT_SATISFIED
     return Refusal(cause, verdict.name.value, verdict.decision_id, help_desk)
 
@@ -98,6 +106,11 @@ def of_provider_error(error: str, decision_id: str, help_desk: str) -> Refusal:
     """The refusal of a login that the provider ended with an error; its code is shown, its description is not."""
     code = error if _ERROR_CODE.fullmatch(error) else "error"
     return Refusal(Cause.UNMET if code == UNMET else Cause.PROVIDER, code, decision_id, help_desk)
+
+
+def starts_again(verdict: Verdict) -> bool:
+    """Whether a login that was judged so is worth another trip: what can come out otherwise, and is not denied."""
+    return verdict.name in STARTS_AGAIN and (verdict.retry is None or not verdict.retry.denied)
 
 
 def of_failure(error: AcruxError, decision_id: str, help_desk: str) -> Refusal:

@@ -21,12 +21,13 @@ from acrux.adapters.browsers import MAX_AGE_SECONDS, browser_cookie, known_id, n
 from acrux.adapters.extras import missing_extra
 from acrux.adapters.refusals import (
     HEADERS,
-    STARTS_AGAIN,
     Cause,
     Refusal,
+    of_denial,
     of_failure,
     of_provider_error,
     of_verdict,
+    starts_again,
 )
 from acrux.client import AcruxError, AsyncAcruxClient, Decision, LoginFacts, Verdict
 from acrux.client.answers import decision_from_state, decision_to_state
@@ -190,7 +191,7 @@ class StarletteAcrux:
         if verdict.admit:
             return token
         _LOG.warning("decision %s: %s %s", verdict.decision_id, verdict.name, verdict.reason)
-        if verdict.name not in STARTS_AGAIN or login.again or (verdict.retry is not None and verdict.retry.denied):
+        if login.again or not starts_again(verdict):
             raise LoginRefused(of_verdict(verdict, self._help_desk))
         trip = await self._begin(
             registration, request, login.redirect_uri, _params_again(login, verdict), again=True, retry=verdict.retry
@@ -225,7 +226,7 @@ class StarletteAcrux:
             }
             decision = await self._decide(registration, facts)
         if decision.denied:
-            raise LoginRefused(Refusal(Cause.DENIED, "denied", decision.id, self._help_desk))
+            raise LoginRefused(of_denial(decision, self._help_desk))
         kept: dict[str, Any] = {"decision": decision_to_state(decision), "again": again}
         repeated = {name: value for name, value in params.items() if name not in _OF_ONE_TRIP}
         if repeated:
