@@ -1,6 +1,6 @@
 """Checks CEL conditions in their place: types, names, literals, absence. Shapes of rules are not known here."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
