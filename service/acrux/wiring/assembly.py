@@ -21,7 +21,7 @@ from acrux.oidc.id_tokens import Verifier
 from acrux.oidc.jwks import KeyCache
 from acrux.oidc.tickets import TicketSealer
 from acrux.policy.model import Provider
-from acrux.storage import Database
+from acrux.storage.database import Database
 from acrux.wiring.layout import StateDirectory
 from acrux.wiring.link import SupervisorLink
 from acrux.wiring.messages import Start

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
 import logging
 import pickle
 from collections.abc import Awaitable, Callable, Mapping
@@ -12,10 +13,12 @@ from pathlib import Path
 from typing import Final
 
 from acrux.analysis.loading import PolicyRejected, load_policy
+from acrux.decisionlog.errors import LogUnavailable
 from acrux.domain.facts import Json
-from acrux.policy.drawing import to_json
-from acrux.policy.load import PolicyUnreadable, read_directory, revision_of
+from acrux.policy.load import read_directory
 from acrux.policy.model import CheckedPolicy
+from acrux.policy.reports import to_json
+from acrux.policy.revision import revision_of
 from acrux.wiring.last_good import LastGoodPolicy
 from acrux.wiring.messages import PolicyOffer
 from acrux.wiring.services import PolicyFailure
@@ -70,7 +73,7 @@ class PolicyKeeper:
             return
         try:
             await self._take(kept)
-        except PolicyRejected:
+        except (PolicyRejected, LogUnavailable):
             _log.exception("the last good policy set can't be used either")
             return
         self.offer = PolicyOffer(next(self._numbers), self.offer.pickled, self.offer.loaded_at, failure)
@@ -80,8 +83,8 @@ class PolicyKeeper:
         """Reads the directory; True when the active set is another one now. What was wrong is in `offer.failure`."""
         try:
             files = await asyncio.to_thread(read_directory, self._directory)
-        except PolicyUnreadable as error:
-            self._refuse(str(error), ())
+        except OSError as error:
+            self._refuse(f"{error.filename or self._directory} can't be read: {error.strerror}", ())
             return False
         if self.checked is not None and revision_of(files) == self.checked.revision:
             self._absolve()
@@ -89,7 +92,10 @@ class PolicyKeeper:
         try:
             await self._take(files)
         except PolicyRejected as rejected:
-            self._refuse(rejected.summary, tuple(to_json(rejected.diagnostics, rejected.sources)))
+            self._refuse(str(rejected), _findings(rejected))
+            return False
+        except LogUnavailable as failure:
+            self._refuse(f"its activation can't be logged: {failure}", ())
             return False
         await asyncio.to_thread(self._last_good.keep, dict(files))
         return True
@@ -116,3 +122,34 @@ class PolicyKeeper:
 
     def _revision(self) -> str:
         return "none" if self.checked is None else self.checked.revision
+
+
+def _findings(rejected: PolicyRejected) -> tuple[Mapping[str, Json], ...]:
+    """What is wrong with a set, in the JSON shape of diagnostics; failed tests and invariants have a place too."""
+    found: list[Mapping[str, Json]] = list(to_json(rejected.diagnostics, rejected.sources))
+    for case in rejected.failed_cases:
+        message = f"test `{case.name}` fails: expected {_shown(case.expected)}, got {_shown(case.actual)}"
+        found.append(_finding("test", case.file, case.line, message))
+    for violation in rejected.violations:
+        place = violation.place
+        found.append(_finding("invariant", place.file, place.line, violation.message))
+    return tuple(found)
+
+
+def _finding(code: str, file: str, line: int, message: str) -> Mapping[str, Json]:
+    return {
+        "code": code,
+        "severity": "error",
+        "file": file,
+        "line": line,
+        "column": 1,
+        "end_line": line,
+        "end_column": 1,
+        "message": message,
+        "help": "run `acrux test` on the set",
+        "related": [],
+    }
+
+
+def _shown(values: Mapping[str, Json]) -> str:
+    return ", ".join(f"{key} {json.dumps(value, ensure_ascii=False)}" for key, value in values.items())

@@ -16,7 +16,7 @@ from typing import Any, Final
 import acrux
 from acrux.decisionlog.errors import DecisionLogError
 from acrux.policy.model import CheckedPolicy
-from acrux.storage import StorageError
+from acrux.storage.database import StorageError
 from acrux.wiring.last_good import LastGoodPolicy
 from acrux.wiring.layout import StateDirectory, StateInUse
 from acrux.wiring.messages import (
@@ -33,7 +33,7 @@ from acrux.wiring.messages import (
     TokensUsed,
     ToSupervisor,
 )
-from acrux.wiring.node_log import NodeLog
+from acrux.wiring.node_log import NodeLog, SchemaTooOld
 from acrux.wiring.policy_keeper import PolicyKeeper
 from acrux.wiring.services import NodeStatus, ReloadReport, ServiceSettings
 from acrux.wiring.settings import ServeSettings
@@ -132,7 +132,7 @@ class Supervisor:
         self._loop.add_signal_handler(signal.SIGHUP, reload.set)
         try:
             token = await asyncio.to_thread(self._log.open)
-        except (StorageError, DecisionLogError, OSError) as problem:
+        except (StorageError, DecisionLogError, SchemaTooOld, OSError) as problem:
             raise CannotServe(str(problem)) from problem
         try:
             await self._tokens.try_refresh()

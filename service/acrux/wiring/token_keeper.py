@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from acrux.domain.identifiers import ClientName
-from acrux.storage import DatabaseUnavailable
+from acrux.storage.database import DatabaseUnavailable
 from acrux.wiring.services import Role, Token
 
 _log: Final = logging.getLogger(__name__)

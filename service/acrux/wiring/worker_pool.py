@@ -132,13 +132,13 @@ class WorkerPool:
     async def _keep_one(self) -> None:
         delay_seconds = FIRST_DELAY_SECONDS
         starts = 0
-        while not self._draining:
+        while not self._is_draining():
             worker = await self._spawn()
             starts += 1
             await self._attend(worker)
             status = await asyncio.to_thread(worker.process.wait)
             multiprocess.mark_process_dead(worker.process.pid)  # type: ignore[no-untyped-call]
-            if self._draining:
+            if self._is_draining():
                 return
             _log.error("worker %d is gone (exit status %d); starting another", worker.process.pid, status)
             if worker.ready.is_set():
@@ -148,6 +148,9 @@ class WorkerPool:
                 raise WorkersWontStart("the workers don't start; what they said is above")
             await asyncio.sleep(delay_seconds)
             delay_seconds = min(delay_seconds * 2, LONGEST_DELAY_SECONDS)
+
+    def _is_draining(self) -> bool:
+        return self._draining
 
     async def _spawn(self) -> Worker:
         ours, theirs = socket.socketpair()
