@@ -1,1 +1,1 @@
-"""The room where files become a checked, compiled policy, or diagnostics. Nothing is evaluated against a request here."""
+"""The room where files become a checked, compiled policy, or diagnostics. Nothing is evaluated for a request here."""

@@ -27,7 +27,7 @@ class _Registrations:
         self.context = context
         self.providers = providers
         self.names = context.sections.maps["clients"]
-        self.by_provider: dict[tuple[str, str], Span] = {}
+        self.by_provider: dict[tuple[str, str], Written[str]] = {}
 
     def claim(self, name: str, provider: str | None, client_id: Written[str]) -> None:
         """Note a client_id that is another client's name, or that this provider has already."""
@@ -39,10 +39,12 @@ class _Registrations:
             related = [Related(other.key.span, "that client")]
             findings.add(codes.NAME_IS_CLIENT_ID, client_id.span, message, mend=mend, related=related)
         elif provider is not None:
-            first = self.by_provider.setdefault((provider, client_id.value), client_id.span)
-            if first is not client_id.span:
+            first = self.by_provider.setdefault((provider, client_id.value), client_id)
+            if first is not client_id:
                 message = f"the provider `{provider}` has the client_id `{client_id.value}` twice"
-                findings.add(codes.DUPLICATE_CLIENT_ID, client_id.span, message, related=[Related(first, "first here")])
+                findings.add(
+                    codes.DUPLICATE_CLIENT_ID, client_id.span, message, related=[Related(first.span, "first here")]
+                )
 
 
 def check_clients(
@@ -79,7 +81,7 @@ def _client(registrations: _Registrations, name: str, entry: Entry, tag_places: 
         )
         client_id = None
     if "client_id" not in block or client_id is not None:
-        registrations.claim(name, provider, client_id or Written(name, entry.key.span))
+        registrations.claim(name, provider, client_id or Written(name, entry.key))
     tags = _tags(context, block, tag_places)
     uris = _redirect_uris(context, block)
     if provider is None or not named:

@@ -87,13 +87,13 @@ class CheckContext:
 
     def name(self, key: Scalar, noun: str, reserved: Iterable[str] = ()) -> bool:
         """Whether a key or id may be a name; if not, that is noted."""
-        return self.check_name(Written(key.value, key.span), noun, reserved)
+        return self.check_name(Written(key.value, key), noun, reserved)
 
     def check_name(self, word: Written[str], noun: str, reserved: Iterable[str] = ()) -> bool:
         """As `name`, for a text that has been read."""
         if word.value in reserved:
             self.findings.add(
-                codes.RESERVED_NAME, word.span, f"`{word.value}` is reserved", mend=f"choose another {noun}"
+                codes.RESERVED_NAME, word.span, f"`{word.value}` is reserved", mend=f"choose another name for {noun}"
             )
             return False
         if not _NAME.fullmatch(word.value):
@@ -108,20 +108,20 @@ class Ids:
 
     context: CheckContext
     noun: str
-    first: dict[str, Span] = field(default_factory=dict)
+    first: dict[str, Written[str]] = field(default_factory=dict)
 
     def take(self, word: Written[str] | None) -> str | None:
         """The id if it is a name and new; else that is noted."""
         if word is None or not self.context.check_name(word, self.noun):
             return None
-        first = self.first.setdefault(word.value, word.span)
-        if first is not word.span:
+        first = self.first.setdefault(word.value, word)
+        if first is not word:
             self.context.findings.add(
                 codes.DUPLICATE_ID,
                 word.span,
                 f"the id `{word.value}` is taken",
                 mend=f"{self.noun} has an id of its own",
-                related=[Related(first, "first here")],
+                related=[Related(first.span, "first here")],
             )
             return None
         return word.value

@@ -28,7 +28,7 @@ def check_invariants(context: CheckContext, conditions: ConditionChecker) -> tup
 def _invariant(context: CheckContext, conditions: ConditionChecker, ids: Ids, node: MappingNode) -> Invariant | None:
     block = Block(node, INVARIANT, context.reader)
     invariant_id = ids.take(block.text("id"))
-    scalar = block.scalar("for")
+    scalar = block.expression("for")
     condition = conditions.check(scalar, warn_constant=False)
     if scalar is not None and condition is not None:
         conditions.note_may_error(scalar, condition)

@@ -76,7 +76,7 @@ def _rung(context: CheckContext, item: Node) -> tuple[Written[str], Written[int]
         level, max_age, first = block.text("level"), block.duration("max_age"), block.first
     else:
         scalar = reader.scalar(item, "ladder", "a level's name, or a mapping with `level`")
-        level, max_age, first = None if scalar is None else Written(scalar.value, scalar.span), None, item.span
+        level, max_age, first = None if scalar is None else Written(scalar.value, scalar), None, item.span
     if level is None or not context.check_name(level, "a level", reserved=[DENY]):
         return None
     return level, max_age, first

@@ -16,7 +16,7 @@ from acrux.policy.check_context import CheckContext
 from acrux.policy.diagnostics import Related, Span
 from acrux.policy.document import Entry, MappingNode, SequenceNode
 from acrux.policy.model import Provider
-from acrux.policy.reading import Block, Shape, Written, did_you_mean, first_place
+from acrux.policy.reading import Block, Shape, Written, did_you_mean, first_place, inner_place
 
 PROVIDER: Final = Shape(
     "a provider",
@@ -208,7 +208,7 @@ def _words(context: CheckContext, acr: Entry) -> dict[LevelName, tuple[str, ...]
     owners: dict[str, tuple[str, Span]] = {}
     whole = True
     for entry in mapping.entries:
-        level = context.level(Written(entry.key.value, entry.key.span))
+        level = context.level(Written(entry.key.value, entry.key))
         values = _acr_values(context, entry)
         for word in values:
             owner, place = owners.setdefault(word.value, (entry.key.value, word.span))
@@ -238,10 +238,12 @@ def _acr_values(context: CheckContext, entry: Entry) -> list[Written[str]]:
         if scalar is None:
             continue
         if _ACR.fullmatch(scalar.value):
-            found.append(Written(scalar.value, scalar.span))
+            found.append(Written(scalar.value, scalar))
         else:
             mend = "no blanks, no control characters, 256 characters at most; several values are a list"
-            context.findings.add(codes.BAD_ACR, scalar.span, f"`{scalar.value}` can't be an acr value", mend=mend)
+            context.findings.add(
+                codes.BAD_ACR, inner_place(scalar), f"`{scalar.value}` can't be an acr value", mend=mend
+            )
     return found
 
 

@@ -12,10 +12,10 @@ from acrux.domain.ladder import DENY
 from acrux.policy import codes
 from acrux.policy.check_conditions import ConditionChecker
 from acrux.policy.check_context import CheckContext, Ids
-from acrux.policy.diagnostics import Related, Span
+from acrux.policy.diagnostics import Related
 from acrux.policy.document import MappingNode
 from acrux.policy.model import BreakGlass, Condition, ExceptionClause, Rollout, Rule, RuleMode, Window
-from acrux.policy.reading import Block, Shape, Written, did_you_mean
+from acrux.policy.reading import Block, Shape, Written, did_you_mean, inner_place
 
 MAX_RULES: Final = 100_000
 MAX_BREAK_GLASS: Final = timedelta(hours=24)
@@ -55,10 +55,8 @@ class CheckedRule:
     """A rule, and where its parts stand for the checks that compare rules."""
 
     rule: Rule
-    id_place: Span
-    first: Span
-    when_place: Span
-    max_age_place: Span | None
+    id: Written[str]
+    max_age: Written[int] | None
 
 
 class RuleChecker:
@@ -109,8 +107,7 @@ class RuleChecker:
         exceptions = self._exceptions(block, level)
         self._note_unnamed(block)
         texts = block.words("description"), block.words("owner"), block.words("ticket")
-        when = block.scalar("when") if condition is not None else None
-        if rule_id is None or id_text is None or level is None or condition is None or when is None:
+        if rule_id is None or id_text is None or level is None or condition is None:
             return None
         rule = Rule(
             id=RuleId(rule_id),
@@ -126,10 +123,10 @@ class RuleChecker:
             active=active,
             exceptions=exceptions,
         )
-        return CheckedRule(rule, id_text.span, block.first, when.span, None if max_age is None else max_age.span)
+        return CheckedRule(rule, id_text, max_age)
 
     def _when(self, block: Block, *, strict_level: str | None) -> Condition | None:
-        scalar = block.scalar("when")
+        scalar = block.expression("when")
         condition = self._conditions.check(scalar)
         if scalar is None or condition is None:
             return None
@@ -175,13 +172,15 @@ class RuleChecker:
         return Rollout(percent.value, by.value, absent.value is Absent.IN)
 
     def _percent(self, block: Block) -> Written[float] | None:
-        scalar = block.scalar("percent")
+        scalar = block.number("percent")
         if scalar is None:
             return None
         if _PERCENT.fullmatch(scalar.value) and float(scalar.value) <= 100:  # noqa: PLR2004 - per cent
-            return Written(float(scalar.value), scalar.span)
+            return Written(float(scalar.value), scalar)
         mend = "a number from 0 to 100, without a sign"
-        self._context.findings.add(codes.BAD_PERCENT, scalar.span, f"`{scalar.value}` is no percentage", mend=mend)
+        self._context.findings.add(
+            codes.BAD_PERCENT, inner_place(scalar), f"`{scalar.value}` is no percentage", mend=mend
+        )
         return None
 
     def _window(self, outer: Block, shape: Shape) -> Window:
@@ -204,7 +203,7 @@ class RuleChecker:
         found = []
         for block in outer.blocks("except", EXCEPTION):
             exception_id = ids.take(block.text("id"))
-            scalar = block.scalar("when")
+            scalar = block.expression("when")
             condition = self._conditions.check(scalar)
             if scalar is not None and condition is not None:
                 self._conditions.note_unguarded(scalar, strictly=None)
@@ -272,7 +271,7 @@ class RuleChecker:
     def _break_glass(self, node: MappingNode) -> BreakGlass | None:
         block = Block(node, BREAK_GLASS, self._context.reader)
         entry_id = self._break_glass_ids.take(block.text("id"))
-        scalar = block.scalar("when")
+        scalar = block.expression("when")
         condition = self._conditions.check(scalar, warn_constant=False)
         if scalar is not None and condition is not None:
             self._conditions.note_unguarded(scalar, strictly=None)

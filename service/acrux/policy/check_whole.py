@@ -12,7 +12,7 @@ from acrux.policy.check_conditions import Vocabulary
 from acrux.policy.check_context import CheckContext
 from acrux.policy.check_providers import CheckedProvider
 from acrux.policy.check_rules import CheckedRule
-from acrux.policy.diagnostics import Related, Span
+from acrux.policy.diagnostics import Related, Severity, Span
 from acrux.policy.model import Client, Defaults, Network, Rule, RuleMode, Window
 
 
@@ -71,11 +71,11 @@ def check_max_ages(
         for tag in client.tags:
             clients_by_tag[tag] = clients_by_tag.get(tag, frozenset()) | {str(client.name)}
     for checked in rules:
-        if checked.max_age_place is None or checked.rule.mode is RuleMode.OFF:
+        if checked.max_age is None or checked.rule.mode is RuleMode.OFF:
             continue
         reached = never.intersection(check.reached_by(checked.rule, clients_by_tag))
         if reached:
-            check.note(checked.max_age_place, min(reached))
+            check.note(checked.max_age.span, min(reached))
 
 
 def check_rule_pairs(context: CheckContext, rules: Iterable[CheckedRule], forms: Mapping[str, str]) -> None:
@@ -104,16 +104,16 @@ def _compare(
 ) -> None:
     rule = checked.rule
     for place, other in enumerate(group):
-        related = [Related(other.id_place, "that rule")]
+        related = [Related(other.id.span, "that rule")]
         if place < index and _substance(rule) == _substance(other.rule):
             message = f"`{rule.id}` says the same as `{other.rule.id}`"
             context.findings.add(
-                codes.DUPLICATE_RULE, checked.id_place, message, mend="one of them will do", related=related
+                codes.DUPLICATE_RULE, checked.id.span, message, mend="one of them will do", related=related
             )
             return
         if place != index and _substance(rule) != _substance(other.rule) and _dominates(ladder, other.rule, rule):
             message = f"`{rule.id}` never matters: `{other.rule.id}` has the same condition and requires no less"
-            context.findings.add(codes.DOMINATED_RULE, checked.id_place, message, related=related)
+            context.findings.add(codes.DOMINATED_RULE, checked.id.span, message, related=related)
             return
 
 
@@ -141,8 +141,8 @@ def check_unused(
     context: CheckContext, vocabulary: Vocabulary, networks: Mapping[str, Network], tag_places: Mapping[str, Span]
 ) -> None:
     """Networks, tags and attributes that no condition asks about."""
-    if context.unread or vocabulary.incomplete:
-        return  # what can't be read may use them
+    if any(found.severity is Severity.ERROR for found in context.findings.diagnostics):
+        return  # what is wrong elsewhere may be what was meant to use them
     maps = context.sections.maps
     for name, network in networks.items():
         seen = network.trusted and "network.trusted" in vocabulary.read

@@ -13,7 +13,7 @@ from acrux.policy.check_networks import typed_value
 from acrux.policy.diagnostics import Span
 from acrux.policy.document import MappingNode, Node, Scalar, SequenceNode
 from acrux.policy.model import Attribute
-from acrux.policy.reading import Block, Shape, Written
+from acrux.policy.reading import Block, Shape, Written, inner_place
 from acrux.policy.request import RequestInvalid, request_from_json
 
 _PARTS: Final[Mapping[str, Mapping[str, FactType]]] = {
@@ -97,7 +97,7 @@ def _typed(context: CheckContext, node: Node, name: str, kind: FactType) -> Fact
 
 def _add(tree: GivenTree, name: str, node: Node, value: FactValue | None) -> None:
     if value is not None:
-        tree[name] = Leaf(fact_to_json(value), node.span)
+        tree[name] = Leaf(fact_to_json(value), inner_place(node) if isinstance(node, Scalar) else node.span)
 
 
 def _attributes(context: CheckContext, attributes: Mapping[str, Attribute], node: MappingNode) -> GivenTree:
@@ -107,9 +107,7 @@ def _attributes(context: CheckContext, attributes: Mapping[str, Attribute], node
         if name in attributes:
             _add(tree, name, entry.value, _typed(context, entry.value, name, attributes[name].type))
         elif name not in context.sections.maps["attributes"]:
-            context.unknown(
-                codes.UNKNOWN_ATTRIBUTE, "attributes", Written(name, entry.key.span), "attribute", attributes
-            )
+            context.unknown(codes.UNKNOWN_ATTRIBUTE, "attributes", Written(name, entry.key), "attribute", attributes)
     return tree
 
 

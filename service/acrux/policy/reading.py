@@ -23,10 +23,15 @@ MAX_TEXT: Final = 4096
 
 @dataclass(frozen=True, slots=True)
 class Written(Generic[T]):
-    """A value and where it is written."""
+    """A value and where it is written: a scalar, whose inner place is worked out when it is asked for."""
 
     value: T
-    span: Span
+    place: Scalar | Span
+
+    @property
+    def span(self) -> Span:
+        """The characters of the value."""
+        return self.place if isinstance(self.place, Span) else inner_place(self.place)
 
 
 @dataclass(slots=True)
@@ -40,6 +45,15 @@ class Findings:
     ) -> None:
         """Note a mistake; `mend` is its help."""
         self.diagnostics.append(code.at(span, message, help=mend, related=tuple(related)))
+
+
+def inner_place(scalar: Scalar) -> Span:
+    """Where a scalar's text stands: without its quotes, or the `|` or `>` above it, or the blanks around it."""
+    text = scalar.value.strip()
+    if scalar.style == "plain" or not text:
+        return scalar.span
+    start = scalar.value.index(text)
+    return scalar.part(start, start + len(text))
 
 
 def first_place(node: MappingNode) -> Span:
@@ -73,7 +87,7 @@ def is_empty(node: Node) -> bool:
 
 def written(scalar: Scalar) -> Written[str]:
     """A scalar's text and place."""
-    return Written(scalar.value, scalar.span)
+    return Written(scalar.value, scalar)
 
 
 class Reader:
@@ -119,9 +133,9 @@ class Reader:
             return None
         fault = text_fault(scalar.value, most)
         if fault is not None:
-            self.findings.add(codes.OUT_OF_BOUNDS, scalar.span, f"`{name}` {fault}")
+            self.findings.add(codes.OUT_OF_BOUNDS, inner_place(scalar), f"`{name}` {fault}")
             return None
-        return Written(scalar.value.strip(), scalar.span)
+        return Written(scalar.value.strip(), scalar)
 
     def texts(self, node: Node, name: str) -> tuple[Written[str], ...]:
         """A list of texts."""
@@ -135,10 +149,10 @@ class Reader:
         if scalar is None:
             return None
         if scalar.value in BOOLEANS:
-            return Written(BOOLEANS[scalar.value], scalar.span)
+            return Written(BOOLEANS[scalar.value], scalar)
         meant = _YAML_BOOLEANS.get(scalar.value.lower()) or closest(scalar.value, BOOLEANS)
         mend = f"write `{meant}`" if meant else "it takes `true` or `false`"
-        self.findings.add(codes.BAD_BOOLEAN, scalar.span, f"`{scalar.value}` is no boolean", mend=mend)
+        self.findings.add(codes.BAD_BOOLEAN, inner_place(scalar), f"`{scalar.value}` is no boolean", mend=mend)
         return None
 
     def choice(self, node: Node, name: str, options: type[E]) -> Written[E] | None:
@@ -149,10 +163,10 @@ class Reader:
         if scalar is None:
             return None
         try:
-            return Written(options(scalar.value), scalar.span)
+            return Written(options(scalar.value), scalar)
         except ValueError:
             mend = did_you_mean(scalar.value, list(options)) or f"it takes {wanted}"
-            self.findings.add(codes.BAD_CHOICE, scalar.span, f"`{name}` can't be `{scalar.value}`", mend=mend)
+            self.findings.add(codes.BAD_CHOICE, inner_place(scalar), f"`{name}` can't be `{scalar.value}`", mend=mend)
             return None
 
     def parsed(
@@ -164,9 +178,9 @@ class Reader:
             return None
         value = parse(scalar.value)
         if value is None:
-            self.findings.add(code, scalar.span, f"`{scalar.value}` is not {noun}", mend=mend)
+            self.findings.add(code, inner_place(scalar), f"`{scalar.value}` is not {noun}", mend=mend)
             return None
-        return Written(value, scalar.span)
+        return Written(value, scalar)
 
     def duration(self, node: Node, name: str) -> Written[int] | None:
         """Seconds, written as `12h` or `1h30m`."""
@@ -249,9 +263,15 @@ class Block:
         node = self._entries.get(name)
         return None if node is None else read(node, name)
 
-    def scalar(self, name: str) -> Scalar | None:
-        """A scalar with its inner places: an expression."""
-        return self._read(name, self._reader.scalar)
+    def expression(self, name: str) -> Scalar | None:
+        """A scalar with its inner places."""
+        node = self._entries.get(name)
+        return None if node is None else self._reader.scalar(node, name, "a CEL expression")
+
+    def number(self, name: str) -> Scalar | None:
+        """A scalar that should be a number."""
+        node = self._entries.get(name)
+        return None if node is None else self._reader.scalar(node, name, "a number")
 
     def text(self, name: str) -> Written[str] | None:
         """A text."""
