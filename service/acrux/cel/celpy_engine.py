@@ -83,13 +83,18 @@ _LONE_IDENT: Final = 3
 """How many trees an identifier alone is made of: member, primary, ident."""
 
 
+# What celpy needs for a long chain of operators; set once, when this engine is chosen, and never lowered.
+sys.setrecursionlimit(max(2500, sys.getrecursionlimit()))
+
+
 class _Environments(threading.local):
     """One environment for each thread: they must not be shared (facts/cel.md)."""
 
     def __init__(self) -> None:
         limit = sys.getrecursionlimit()
         self.environment = celpy.Environment(runner_class=celpy.InterpretedRunner)
-        sys.setrecursionlimit(max(limit, sys.getrecursionlimit()))
+        # It has set the limit of the whole process, perhaps lower than somebody needs it.
+        sys.setrecursionlimit(limit)
 
 
 _ENVIRONMENTS: Final = _Environments()

@@ -6,7 +6,7 @@ so the index must keep whatever could do either. It rests on CEL's absorption: `
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final, Literal
 
 from acrux.cel import Call, Comprehension, Constant, ListNode, Name, Node, macro_of
@@ -43,7 +43,7 @@ def necessary_members(tree: Node, fact: Literal["client.tags", "network.zones"])
     Returns:
         the members, or None if any list could match or err.
     """
-    return _Narrowing(_list_leaf(fact)).false_outside(tree)
+    return _Narrowing(_list_leaf(fact), _smaller).false_outside(tree)
 
 
 def necessary_clients(
@@ -60,15 +60,15 @@ def necessary_clients(
     """
     scalar, listed = _scalar_leaf("client.id"), _list_leaf("client.tags")
 
+    def resolved(tags: Values | None) -> Values | None:
+        return None if tags is None else _NOTHING.union(*(clients_by_tag.get(tag, _NOTHING) for tag in tags))
+
     def leaf(node: Node, local: "_Locals") -> "_Outside":
         if isinstance(node, Name) and node.name == "client.registered" and not node.local:
             return _Outside(false=registered, true=None)
         by_id = scalar(node, local)
-        tags = listed(node, local).false
-        if tags is None:
-            return by_id
-        resolved = _NOTHING.union(*(clients_by_tag.get(tag, _NOTHING) for tag in tags))
-        return replace(by_id, false=_both(by_id.false, resolved))
+        by_tag = listed(node, local)
+        return _Outside(_both(by_id.false, resolved(by_tag.false)), _both(by_id.true, resolved(by_tag.true)))
 
     return _Narrowing(leaf).false_outside(tree)
 
@@ -94,6 +94,16 @@ def _both(left: Values | None, right: Values | None) -> Values | None:
     return left if right is None else left & right
 
 
+def _smaller(left: Values | None, right: Values | None) -> Values | None:
+    """Where either is enough, for lists: one of the two, never the intersection.
+
+    A list may share a member with each of two sets and none with what they have in common.
+    """
+    if left is None or right is None:
+        return _both(left, right)
+    return min(left, right, key=lambda values: (len(values), sorted(values)))
+
+
 def _either(left: Values | None, right: Values | None) -> Values | None:
     """Where both are needed: the union, with None as everything."""
     return None if left is None or right is None else left | right
@@ -102,8 +112,9 @@ def _either(left: Values | None, right: Values | None) -> Values | None:
 class _Narrowing:
     """The walk over the logic; what a comparison means for the fact is the leaf's."""
 
-    def __init__(self, leaf: _Leaf) -> None:
+    def __init__(self, leaf: _Leaf, both: Callable[[Values | None, Values | None], Values | None] = _both) -> None:
         self._leaf = leaf
+        self._both = both
 
     def false_outside(self, tree: Node) -> Values | None:
         return None if exceeds_budget(tree) else self.outside(tree, {}).false
@@ -128,20 +139,17 @@ class _Narrowing:
             case _:
                 return self._leaf(node, local)
 
-    @staticmethod
-    def _and(left: _Outside, right: _Outside) -> _Outside:
-        return _Outside(_both(left.false, right.false), _either(left.true, right.true))
+    def _and(self, left: _Outside, right: _Outside) -> _Outside:
+        return _Outside(self._both(left.false, right.false), _either(left.true, right.true))
 
-    @staticmethod
-    def _or(left: _Outside, right: _Outside) -> _Outside:
-        return _Outside(_either(left.false, right.false), _both(left.true, right.true))
+    def _or(self, left: _Outside, right: _Outside) -> _Outside:
+        return _Outside(_either(left.false, right.false), self._both(left.true, right.true))
 
-    @staticmethod
-    def _conditional(condition: _Outside, yes: _Outside, no: _Outside) -> _Outside:
+    def _conditional(self, condition: _Outside, yes: _Outside, no: _Outside) -> _Outside:
         # False for certain: the condition is true and `yes` false, or the condition is false and `no` false.
         return _Outside(
-            _both(_either(condition.true, yes.false), _either(condition.false, no.false)),
-            _both(_either(condition.true, yes.true), _either(condition.false, no.true)),
+            self._both(_either(condition.true, yes.false), _either(condition.false, no.false)),
+            self._both(_either(condition.true, yes.true), _either(condition.false, no.true)),
         )
 
     def _macro(self, node: Comprehension, local: _Locals) -> _Outside:
