@@ -113,7 +113,7 @@ class Shipper:
                     return
                 self._wake.wait(self._poll_seconds)
         finally:
-            self._directory.close()
+            self.close()
 
     def wake(self) -> None:
         """Ship now instead of at the next poll."""
@@ -153,6 +153,10 @@ class Shipper:
         if broken is not None and not shipped_count:
             raise broken
         return shipped_count
+
+    def close(self) -> None:
+        """Close the spool files, for a caller of `ship_once`; `run` does it by itself."""
+        self._directory.close()
 
     def _ship_stream(self, stream: SpooledStream) -> int:
         if stream.finished:

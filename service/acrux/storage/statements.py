@@ -20,6 +20,7 @@ def insert_ignoring(transaction: Transaction, table: sa.Table, rows: Sequence[Va
     """
     if not rows:
         return
+    # Two branches, since the two dialects' constructs share no base that has the clause.
     if transaction.dialect.name == "sqlite":
         transaction.execute(sqlite.insert(table).on_conflict_do_nothing(), rows)
     else:
@@ -38,10 +39,10 @@ def _array_insert(table: sa.Table) -> str:
 
 def insert_one(transaction: Transaction, table: sa.Table, row: Values) -> bool:
     """Insert a row unless its key is there; whether it was inserted."""
-    statement: sa.Insert
-    # Two branches, since the two dialects' constructs share no base that has the clause.
+    # RETURNING says what happened; the row count of an INSERT is not promised. Two branches as above.
+    key = table.primary_key.columns.values()[0]
     if transaction.dialect.name == "sqlite":
-        statement = sqlite.insert(table).on_conflict_do_nothing()
-    else:
-        statement = postgresql.insert(table).on_conflict_do_nothing()
-    return transaction.execute(statement, [row]).rowcount == 1
+        lite = sqlite.insert(table).on_conflict_do_nothing().returning(key)
+        return transaction.execute(lite, dict(row)).first() is not None
+    full = postgresql.insert(table).on_conflict_do_nothing().returning(key)
+    return transaction.execute(full, dict(row)).first() is not None
