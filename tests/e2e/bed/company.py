@@ -76,7 +76,7 @@ class Company:
                     "RP_ISSUER": provider.issuer,
                     "RP_FD": str(bound.fileno()),
                     "RP_ACRUX_URL": service.url,
-                    "RP_ACRUX_TOKEN": service.token("relying-party", name),
+                    "RP_ACRUX_TOKEN": service.token(name),
                     # A slow machine must not turn a decision into a fallback behind a test's back.
                     "RP_ACRUX_TIMEOUT_SECONDS": "10",
                     "RP_ACRUX_REFRESH_SECONDS": "0.5",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import socket
 import subprocess
@@ -91,22 +90,26 @@ class Service:
         except httpx.TransportError:
             return None
 
-    def token(self, role: str, *clients: str) -> str:
-        """A new token, made as an operator makes it: with the command line, beside the running service."""
-        named = [word for client in clients for word in ("--client", client)]
-        return self.command("token", "create", "--role", role, *named)["token"]
-
-    def command(self, *words: str) -> Any:
-        """What an `acrux` command on this service's database prints as JSON."""
+    def token(self, client: str) -> str:
+        """A new relying party's token, made as an operator makes it: with the command line, beside the service."""
         done = subprocess.run(
-            [str(ACRUX), *words, *_places(self.directory), "--json"],
+            [str(ACRUX), "token", "create", "--role", "relying-party", "--client", client, *_places(self.directory)],
             capture_output=True,
             text=True,
             timeout=COMMAND_SECONDS,
             check=False,
         )
         assert done.returncode == 0, done.stderr
-        return json.loads(done.stdout)
+        token = done.stdout.strip()
+        # The running service learns of it within seconds.
+        self.program.wait_for(lambda: self._knows(token, client))
+        return token
+
+    def _knows(self, token: str, client: str) -> bool | None:
+        answer = httpx.get(
+            f"{self.url}/v1/clients/{client}/fallback", headers={"Authorization": f"Bearer {token}"}, timeout=10
+        )
+        return answer.status_code == httpx.codes.OK or None
 
     def decisions(self, **filters: str) -> list[dict[str, Any]]:
         """The decision log, newest first."""
