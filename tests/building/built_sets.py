@@ -31,7 +31,11 @@ from acrux.policy.model import (
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 HERE = Place("set.yaml", 1)
-ATTRIBUTES = {"risk": Attribute("risk", FactType.DOUBLE), "vip": Attribute("vip", FactType.BOOL, default=False)}
+ATTRIBUTES = {
+    "risk": Attribute("risk", FactType.DOUBLE),
+    "vip": Attribute("vip", FactType.BOOL, default=False),
+    "seen": Attribute("seen", FactType.TIMESTAMP),
+}
 DECLARATIONS = {name: fact.type for name, fact in BUILT_IN_FACTS.items()} | {
     ATTRIBUTE_PREFIX + name: attribute.type for name, attribute in ATTRIBUTES.items()
 }

@@ -9,8 +9,8 @@ from acrux.analysis.sampling import Violation
 from acrux.domain.facts import Json
 
 
-def cases_to_json(results: Sequence[CaseResult]) -> dict[str, Json]:
-    """`{"passed", "failed", "cases": [...]}` (policy-language.md, "Diagnostics")."""
+def cases_to_json(results: Sequence[CaseResult], *, prefix: str = "") -> dict[str, Json]:
+    """`{"passed", "failed", "cases": [...]}` (policy-language.md, "Diagnostics"); `prefix` stands before each path."""
     passed = sum(result.passed for result in results)
     return {
         "passed": passed,
@@ -18,7 +18,7 @@ def cases_to_json(results: Sequence[CaseResult]) -> dict[str, Json]:
         "cases": [
             {
                 "name": result.name,
-                "file": result.file,
+                "file": prefix + result.file,
                 "line": result.line,
                 "passed": result.passed,
                 "expected": dict(result.expected),
@@ -40,14 +40,19 @@ def differences(result: CaseResult) -> tuple[str, ...]:
     )
 
 
-def to_junit(results: Sequence[CaseResult], violations: Sequence[Violation] = ()) -> str:
+def to_junit(results: Sequence[CaseResult], violations: Sequence[Violation] = (), *, prefix: str = "") -> str:
     """JUnit XML: one suite for the cases, and one for violated invariants if there are any."""
     root = ET.Element("testsuites")
     failed = sum(not result.passed for result in results)
     suite = ET.SubElement(root, "testsuite", name="policy tests", tests=str(len(results)), failures=str(failed))
     for result in results:
         case = ET.SubElement(
-            suite, "testcase", name=_legal(result.name), classname=result.file, file=result.file, line=str(result.line)
+            suite,
+            "testcase",
+            name=_legal(result.name),
+            classname=result.file,
+            file=prefix + result.file,
+            line=str(result.line),
         )
         if not result.passed:
             lines = [_legal(line) for line in differences(result)]
@@ -58,7 +63,12 @@ def to_junit(results: Sequence[CaseResult], violations: Sequence[Violation] = ()
         for violation in violations:
             place = violation.place
             case = ET.SubElement(
-                suite, "testcase", name=violation.invariant, classname=place.file, file=place.file, line=str(place.line)
+                suite,
+                "testcase",
+                name=violation.invariant,
+                classname=place.file,
+                file=prefix + place.file,
+                line=str(place.line),
             )
             message = _legal(violation.message)
             ET.SubElement(case, "failure", message=message).text = _legal(json.dumps(violation.as_test_case()))

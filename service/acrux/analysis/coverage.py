@@ -71,13 +71,13 @@ def measure_coverage(decider: Decider) -> Coverage:
     return Coverage(len(entries), uncovered)
 
 
-def coverage_to_json(coverage: Coverage) -> dict[str, Json]:
+def coverage_to_json(coverage: Coverage, *, prefix: str = "") -> dict[str, Json]:
     """`{"total", "covered", "uncovered": [{"rule", "exception", "file", "line"}]}`."""
     return {
         "total": coverage.total,
         "covered": coverage.covered,
         "uncovered": [
-            {"rule": one.rule, "exception": one.exception, "file": one.place.file, "line": one.place.line}
+            {"rule": one.rule, "exception": one.exception, "file": prefix + one.place.file, "line": one.place.line}
             for one in coverage.uncovered
         ],
     }

@@ -81,11 +81,11 @@ class Violation:
         }
 
 
-def violation_to_json(violation: Violation) -> dict[str, Json]:
+def violation_to_json(violation: Violation, *, prefix: str = "") -> dict[str, Json]:
     """A violation for programs, with a ready test case."""
     return {
         "invariant": violation.invariant,
-        "file": violation.place.file,
+        "file": prefix + violation.place.file,
         "line": violation.place.line,
         "message": violation.message,
         "case": violation.as_test_case(),

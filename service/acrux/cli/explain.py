@@ -33,8 +33,8 @@ _TINTS: Final = {"matched": "green", "not_matched": "white", "errored": "red", "
 _WORDS: Final = {"matched": "matched", "not_matched": "not matched", "errored": "errored", "out": "out"}
 
 
-@click.command(name="explain")
-@click.argument("directory", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.command("explain", short_help="Say what would be decided, and why.")
+@click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
 @click.option("--client", help="The client's name in the set, or its client_id.")
 @click.option("--ip", help="The address that the user comes from.")
 @click.option("--app", help="The source application.")
@@ -69,7 +69,7 @@ def command(
     form: str,
     cel_engine: str,
 ) -> None:
-    """Say what the policy set in DIRECTORY would decide for one login, and for each rule why or why not."""
+    """Say what the policy set in DIR would decide for one login, and for each rule why or why not."""
     at = datetime.now(UTC) if now is None else parse_timestamp(now)
     if at is None:
         raise click.BadParameter(f"`{now}` is no RFC 3339 time with a zone", param_hint="--now")

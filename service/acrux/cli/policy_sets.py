@@ -44,7 +44,7 @@ def read_decider(directory: Path, engine_name: str) -> Decider:
         engine = load_engine(engine_name)
         checked = check_files(files, now=None)
     except OSError as error:
-        cannot_run(f"{directory}: {error.strerror or error}")
+        cannot_run(f"can't read `{directory}`: {error.strerror or error}")
     except EngineUnavailable as missing:
         cannot_run(str(missing))
     if checked.policy is None:

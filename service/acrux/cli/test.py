@@ -40,8 +40,8 @@ class _Findings:
         return bool(self.violations or self.disagreements) or not all(case.passed for case in self.cases)
 
 
-@click.command(name="test")
-@click.argument("directory", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.command("test", short_help="Run the tests of a policy set.")
+@click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
 @click.option("--coverage", is_flag=True, help="Also say which rules and exceptions no test matches.")
 @click.option("--cross-check", "with_both", is_flag=True, help="Also decide everything on the second engine.")
 @click.option(
@@ -57,7 +57,7 @@ class _Findings:
     help="The engine that evaluates.",
 )
 def command(directory: Path, form: str, cel_engine: str, *, coverage: bool, with_both: bool) -> None:
-    """Run the tests of the policy set in DIRECTORY, and hold its invariants against samples.
+    """Run the tests of the policy set in DIR, and hold its invariants against samples.
 
     Exits with 1 if a test fails, an invariant is violated, or the engines disagree.
     """
@@ -75,21 +75,22 @@ def command(directory: Path, form: str, cel_engine: str, *, coverage: bool, with
         measure_coverage(decider) if coverage else None,
         disagreements,
     )
+    prefix = set_prefix(directory)
     match form:
         case "json":
-            print_json(_as_json(findings))
+            print_json(_as_json(findings, prefix))
         case "junit":
-            click.echo(to_junit(findings.cases, findings.violations), nl=False)
+            click.echo(to_junit(findings.cases, findings.violations, prefix=prefix), nl=False)
         case _:
-            click.echo("\n".join(_lines(findings, set_prefix(directory))), color=colours())
+            click.echo("\n".join(_lines(findings, prefix)), color=colours())
     sys.exit(FINDINGS if findings.failed else 0)
 
 
-def _as_json(findings: _Findings) -> dict[str, Json]:
-    written = cases_to_json(findings.cases)
-    written["invariants"] = [violation_to_json(violation) for violation in findings.violations]
+def _as_json(findings: _Findings, prefix: str) -> dict[str, Json]:
+    written = cases_to_json(findings.cases, prefix=prefix)
+    written["invariants"] = [violation_to_json(violation, prefix=prefix) for violation in findings.violations]
     if findings.coverage is not None:
-        written["coverage"] = coverage_to_json(findings.coverage)
+        written["coverage"] = coverage_to_json(findings.coverage, prefix=prefix)
     if findings.disagreements is not None:
         written["disagreements"] = [disagreement_to_json(one) for one in findings.disagreements]
     return written
@@ -116,7 +117,8 @@ def _lines(findings: _Findings, prefix: str) -> list[str]:
     passed = sum(case.passed for case in findings.cases)
     summary = f"{passed} passed, {len(findings.cases) - passed} failed"
     if findings.violations:
-        summary += f", {len(findings.violations)} invariants broken"
+        count = len(findings.violations)
+        summary += f", {count} invariant{'' if count == 1 else 's'} broken"
     if findings.disagreements is not None:
         summary += f", {len(findings.disagreements)} decided differently by the two engines"
     lines.append(click.style(summary, fg="red" if findings.failed else "green", bold=True))

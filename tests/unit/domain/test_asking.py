@@ -6,7 +6,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from acrux.domain.asking import NOTHING_REQUESTED, AcrMap, Requested, UnmappedRequestedAcr, accept, ask, read_requested
+from acrux.domain.asking import (
+    NOTHING_REQUESTED,
+    AcrMap,
+    Requested,
+    UnmappedRequestedAcr,
+    accept,
+    ask,
+    asked_values,
+    read_requested,
+)
 from acrux.domain.ladder import AssuranceLadder, Rung
 from acrux.domain.profiles import PROFILES, AskForm
 
@@ -142,6 +151,21 @@ def test_merging_providers_keep_unmapped_values_beside():
         ask(acr_map("login-gov"), MFA, None, requested)
     asked = ask(acr_map("login-gov", refuse=False), PHR, None, requested)
     assert (asked.params, asked.dropped) == ({"acr_values": "urn:3 urn:service"}, ("x urn:2",))
+
+
+@pytest.mark.parametrize("profile", sorted(PROFILES))
+def test_asked_values_reads_what_ask_emits(profile):
+    """Whatever the form, the values that were asked for can be read back from the parameters."""
+    asked = ask(acr_map(profile), MFA, 60, read_requested(("urn:3",), {"id_token": {"email": None}}))
+    assert asked_values(asked.params) == asked.values == ("urn:3",)
+    assert asked_values({}) == ()
+    assert asked_values({"acr_values": "", "claims": ""}) == ()
+
+
+def test_an_unlevelled_member_of_claims_stays_beside_one_that_is_taken_out():
+    """Only the member that named a level changes."""
+    claims = {"userinfo": {"email": None}, "id_token": {"acr": {"value": "urn:2"}}}
+    assert claims_of(ask(acr_map(), MFA, None, read_requested((), claims))) == {"userinfo": {"email": None}}
 
 
 def test_accept_holds_this_level_and_every_higher_one():

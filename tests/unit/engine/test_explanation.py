@@ -5,9 +5,11 @@ from datetime import date, timedelta
 import pytest
 from built_sets import NOON, break_glass, decider, exception, request, rollout, rule
 
+from acrux.cel import CheckedExpression
 from acrux.engine import explanation_to_json
+from acrux.engine.reasons import Reasons
 from acrux.engine.rollout import bucket_of
-from acrux.policy.model import Window
+from acrux.policy.model import Condition, Window
 
 JIRA = 'client.id == "jira"'
 
@@ -99,6 +101,19 @@ def test_a_long_value_is_cut():
     words = why('"x" in user.groups', user_groups=tuple(f"group-{number}" for number in range(1000)))[1]
     assert len(words) < 300
     assert words.endswith("...")
+
+
+def test_a_part_that_does_not_stand_alone_is_not_judged():
+    """Where a part's text can't be compiled the whole condition is named instead of failing."""
+    ready = decider([rule("r", f"network.trusted || {JIRA}")])
+    built = ready.compiled.builder.build(request(), NOON)
+    values = built.facts.values
+    engine, declarations = ready.compiled.engine, ready.compiled.declarations
+    reasons = Reasons(engine, declarations, values, engine.activation(values, declarations))
+    condition = ready.rules[0].rule.when
+    broken = Condition(CheckedExpression("?" * len(condition.text), "bool", b""), condition.reads)
+    object.__setattr__(broken.expression, "_tree", condition.expression.tree)
+    assert reasons.why(broken, True).endswith('is true: network.trusted is false, client.id is "jira"')
 
 
 def test_out_says_why():
