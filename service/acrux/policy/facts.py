@@ -30,7 +30,8 @@ class BuiltFacts:
         facts: what rules see.
         client: the registration, or None for a client that the set does not know.
         provider: where the client logs in; for an unregistered one the provider of `defaults`, or the only one.
-        ignored_attributes: how many attributes were sent that the set does not declare.
+        ignored_attributes: how many attributes were sent that the set does not declare, and levels of a session that
+            its ladder does not have.
     """
 
     facts: Facts
@@ -82,8 +83,7 @@ class FactBuilder:
             now: `request.time`; aware.
 
         Raises:
-            RequestInvalid: a `client_id` that two providers know; a level that the ladder does not have; an attribute
-                that is not of its declared type.
+            RequestInvalid: a `client_id` that two providers know; an attribute that is not of its declared type.
         """
         client, provider = self._client_of(request.client_id)
         values: dict[str, FactValue] = {
@@ -98,10 +98,11 @@ class FactBuilder:
         }
         self._add_network(values, request.network_ip)
         _add_present(values, request)
-        if request.session_level is not None and request.session_level not in self._levels:
-            fault = f"the ladder has no level `{request.session_level}`"
-            raise RequestInvalid([FieldError("/session/level", fault)])
         ignored = self._add_attributes(values, request)
+        if request.session_level is not None and request.session_level not in self._levels:
+            # A session may be older than the ladder. To this one it has no level: absent, which lowers nothing.
+            del values["session.level"]
+            ignored += 1
         values["known"] = tuple(sorted(values))
         return BuiltFacts(Facts(values, request.claims), client, provider, ignored)
 

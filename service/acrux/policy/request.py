@@ -15,7 +15,8 @@ MAX_ID: Final = 256
 MAX_STRING: Final = 512
 MAX_USER_AGENT: Final = 1024
 MAX_LIST: Final = 100
-MAX_GROUPS: Final = 1000
+# A body has 64 KiB: more groups than this could not be sent anyway, and tokens carry no more (Entra ID's limit).
+MAX_GROUPS: Final = 200
 MAX_ATTRIBUTES: Final = 100
 MAX_SECONDS: Final = 2**31 - 1
 MAX_INT: Final = 2**63 - 1
