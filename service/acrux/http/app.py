@@ -9,12 +9,14 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
 import acrux
+from acrux.decisionlog.queries import Queries
 from acrux.http import (
     decisions,
     docs_page,
     explanations,
     fallbacks,
     health,
+    lookups,
     policies,
 )
 from acrux.http.bodies import fields_problem
@@ -37,6 +39,7 @@ from acrux.wiring.services import Services
 
 ROUTERS: Final = (
     decisions.router,
+    lookups.router,
     explanations.router,
     policies.router,
     fallbacks.router,
@@ -127,6 +130,7 @@ def create_app(services: Services) -> Application:
     shared = SharedLookups(services)
     api.state.services = services
     api.state.shared = shared
+    api.state.queries = Queries(services.database, services.keyring, services.node)
     return Application(services, api, DecideRoute(services, Retried(services, shared)))
 
 

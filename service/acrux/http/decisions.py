@@ -2,15 +2,14 @@
 
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Depends, Path, Response
+from fastapi import APIRouter, Depends, Response
 
 from acrux.http.authentication import RELYING_PARTIES
 from acrux.http.calls import Call, caller
 from acrux.http.outcome import REQUEST, close_loop
-from acrux.http.schemas import DECISION_ID_PATTERN
+from acrux.http.schemas import DecisionIdPath
 
 router: Final = APIRouter(tags=["decisions"])
-DecisionIdPath = Annotated[str, Path(pattern=DECISION_ID_PATTERN, description="The decision.")]
 
 
 @router.post("/v1/decisions", operation_id="decide")

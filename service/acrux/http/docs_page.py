@@ -70,7 +70,7 @@ def render(document: dict[str, Any]) -> str:
         f'<a href="#{escape(operation["operationId"])}"><b class="method">{method}</b> {escape(path)}</a>'
         for method, path, operation in operations
     )
-    articles = "".join(_article(*operation) for operation in operations)
+    articles = "".join(_article(*operation, document["components"]["responses"]) for operation in operations)
     title = escape(f"{document['info']['title']} {document['info']['version']}")
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
@@ -81,7 +81,7 @@ def render(document: dict[str, Any]) -> str:
     )
 
 
-def _article(method: str, path: str, operation: dict[str, Any]) -> str:
+def _article(method: str, path: str, operation: dict[str, Any], shared: dict[str, Any]) -> str:
     parts = [
         f'<article id="{escape(operation["operationId"])}">',
         f'<h2><b class="method">{method}</b> {escape(path)}</h2>',
@@ -91,10 +91,10 @@ def _article(method: str, path: str, operation: dict[str, Any]) -> str:
     if "requestBody" in operation:
         parts.append("<h3>Request</h3>" + _examples(operation["requestBody"]["content"]))
     parts.append("<h3>Answers</h3><table>")
-    for status, response in operation["responses"].items():
-        parts.append(
-            f"<tr><th>{status}</th><td>{escape(response['description'])}{_examples(response['content'])}</td></tr>"
-        )
+    for status, given in operation["responses"].items():
+        response = shared[given["$ref"].rpartition("/")[2]] if "$ref" in given else given
+        shown = _examples(response["content"])
+        parts.append(f"<tr><th>{status}</th><td>{escape(response['description'])}{shown}</td></tr>")
     parts.append("</table></article>")
     return "".join(parts)
 

@@ -170,4 +170,48 @@ ITEM: Final[dict[str, Any]] = {
     "correlation_id": "a7c1",
     "request_id": "0199f3c2-6f6e-7cc3-98c4-dc0c0c07398e",
 }
-DETAIL: Final[dict[str, Any]] = {**ITEM}
+DETAIL: Final[dict[str, Any]] = {
+    **ITEM,
+    "effects": [
+        {
+            "id": "atlassian-sso",
+            "errored": False,
+            "enforced": True,
+            "requires": "mfa",
+            "declared": "mfa",
+            "exception": None,
+            "break_glass": None,
+            "bucket": None,
+        }
+    ],
+    "outcomes": [
+        {
+            "verdict": "satisfied",
+            "verdict_at": "2026-11-24T08:00:41.000000Z",
+            "admit": True,
+            "level": "mfa",
+            "uses_up": True,
+            "returned_acr": "urn:example:loa:2",
+            "returned_amr": ["pwd", "otp"],
+            "auth_time": 1795507190,
+            "request_id": "0199f3c2-6f6e-7cc3-98c4-dc0c0c073990",
+            "receipt": {**RECEIPT, "sequence": 1813},
+        }
+    ],
+    "rules_as_decided": [
+        {
+            "id": "atlassian-sso",
+            "description": REASON,
+            "owner": "iam@example.com",
+            "ticket": "SEC-41",
+            "when": '"atlassian" in client.tags',
+            "require": "mfa",
+            "mode": "enforce",
+            "max_age_seconds": 28800,
+            "exceptions": [],
+            "file": "atlassian.yaml",
+            "line": 14,
+        }
+    ],
+    "record": '{"content":{},"kind":"decision","recorded_at_us":1795507200123456,"sequence":1812,"version":1}',
+}

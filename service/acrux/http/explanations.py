@@ -36,11 +36,11 @@ async def explain(call: Annotated[Call, Depends(caller(AUTHORS))]) -> Response:
         facts = request_from_json(request.facts)
     except RequestInvalid as invalid:
         raise from_invalid(invalid, _FACTS) from None
-    now = call.services.clock() if request.now is None else parse_timestamp(request.now)
+    now = parse_timestamp(request.now) if "now" in request.model_fields_set else call.services.clock()
     if now is None:
         raise field_problem("/now", "expected an RFC 3339 timestamp with its zone")
     diagnostics: list[dict[str, Any]] = []
-    if request.policy is None:
+    if "policy" not in request.model_fields_set:
         decider = call.decider()
     else:
         draft, diagnostics = await _load_draft(call, request.policy)

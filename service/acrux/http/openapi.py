@@ -3,6 +3,7 @@
 `python -m acrux.http.openapi` writes it to standard output; `openapi/openapi.yaml` is that. No route lives here.
 """
 
+import copy
 import sys
 from typing import Any, Final, Literal
 
@@ -12,7 +13,7 @@ from pydantic import TypeAdapter
 from pydantic.json_schema import models_json_schema
 
 import acrux
-from acrux.http import schemas
+from acrux.http import answers, schemas
 from acrux.http.app import ROUTERS
 from acrux.http.operations import OPERATIONS, Operation
 from acrux.http.problems import KINDS, MEDIA_TYPE, TYPE_PREFIX, Code
@@ -27,6 +28,9 @@ DESCRIPTION: Final = (
 _REF: Final = "#/components/schemas/{model}"
 _JSON: Final = "application/json"
 _EVERY_HEADER: Final = ("X-Request-ID", "Cache-Control")
+_UNAUTHENTICATED: Final = 401
+_TOO_MANY: Final = 429
+_UNAVAILABLE: Final = 503
 
 
 def document() -> dict[str, Any]:
@@ -43,6 +47,7 @@ def document() -> dict[str, Any]:
     made["components"] = {
         "securitySchemes": made["components"]["securitySchemes"],
         "headers": _headers(),
+        "responses": _problems(),
         "schemas": _schemas(),
     }
     for methods in made["paths"].values():
@@ -69,16 +74,17 @@ def _complete(operation: dict[str, Any], described: Operation) -> None:
         operation.pop("security", None)
     elif described.token_optional:
         operation["security"] = [{}, *operation["security"]]
-    operation["responses"] = {"200": _success(described)}
+    responses = {"200": _success(described), **copy.deepcopy(dict(described.more_responses))}
+    for response in responses.values():
+        response["headers"] = _header_references(*response.get("headers", ()))
     for code in described.problems:
         status = str(int(KINDS[code].status))
-        operation["responses"].setdefault(status, _problem(int(status), code))
-    operation["responses"].update(described.more_responses)
-    operation["responses"] = dict(sorted(operation["responses"].items()))
-    for response in operation["responses"].values():
-        response["headers"] = {
-            name: {"$ref": f"#/components/headers/{name}"} for name in (*_EVERY_HEADER, *response.get("headers", ()))
-        }
+        responses.setdefault(status, {"$ref": f"#/components/responses/Problem{status}"})
+    operation["responses"] = dict(sorted(responses.items()))
+
+
+def _header_references(*more: str) -> dict[str, Any]:
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in (*_EVERY_HEADER, *more)}
 
 
 def _success(described: Operation) -> dict[str, Any]:
@@ -87,8 +93,32 @@ def _success(described: Operation) -> dict[str, Any]:
     return {"description": described.answer_description, "content": {described.media_type: media}}
 
 
-def _problem(status: int, code: Code) -> dict[str, Any]:
-    unavailable = status == 503  # noqa: PLR2004 - RFC 9110 section 15.6.4
+def _problems() -> dict[str, Any]:
+    """A response for each status, with an example for each of its codes."""
+    documented = [code for code in Code if code is not Code.DEFECT]
+    statuses = sorted({int(KINDS[code].status) for code in documented})
+    return {
+        f"Problem{status}": _problem(status, [code for code in documented if KINDS[code].status == status])
+        for status in statuses
+    }
+
+
+def _problem(status: int, codes: list[Code]) -> dict[str, Any]:
+    model = "Unavailable" if status == _UNAVAILABLE else "Problem"
+    more = {_UNAUTHENTICATED: ("WWW-Authenticate",), _TOO_MANY: ("Retry-After",), _UNAVAILABLE: ("Retry-After",)}
+    return {
+        "description": " / ".join(f"`{code}`: {KINDS[code].title}." for code in codes),
+        "headers": _header_references(*more.get(status, ())),
+        "content": {
+            MEDIA_TYPE: {
+                "schema": _reference(model),
+                "examples": {str(code): {"value": _example(status, code)} for code in codes},
+            }
+        },
+    }
+
+
+def _example(status: int, code: Code) -> dict[str, Any]:
     example: dict[str, Any] = {
         "type": TYPE_PREFIX + code,
         "title": KINDS[code].title,
@@ -98,22 +128,9 @@ def _problem(status: int, code: Code) -> dict[str, Any]:
         "request_id": "0199f3c2-6f6e-7cc3-98c4-dc0c0c07398f",
         "errors": [{"pointer": "/network/ip", "message": "expected a string"}] if code is Code.INVALID_REQUEST else [],
     }
-    response: dict[str, Any] = {
-        "description": KINDS[code].title,
-        "content": {
-            MEDIA_TYPE: {
-                "schema": {"$ref": _REF.format(model="Unavailable" if unavailable else "Problem")},
-                "example": example,
-            }
-        },
-    }
-    if unavailable:
+    if status == _UNAVAILABLE:
         example["fallback"] = "refuse"
-    if unavailable or code is Code.TOO_MANY_REQUESTS:
-        response["headers"] = ("Retry-After",)
-    if code is Code.UNAUTHENTICATED:
-        response["headers"] = ("WWW-Authenticate",)
-    return response
+    return example
 
 
 def _reference(name: str) -> dict[str, str]:
@@ -123,7 +140,7 @@ def _reference(name: str) -> dict[str, str]:
 def _schemas() -> dict[str, Any]:
     models: list[tuple[type[schemas.Shape], Literal["validation", "serialization"]]] = [
         (model, "validation")
-        for model in vars(schemas).values()
+        for model in (*vars(schemas).values(), *vars(answers).values())
         if isinstance(model, type) and issubclass(model, schemas.Shape) and model is not schemas.Shape
     ]
     _, made = models_json_schema(models, ref_template=_REF)
@@ -134,20 +151,29 @@ def _schemas() -> dict[str, Any]:
     found.update(decide.pop("$defs"))
     found["DecideRequest"] = decide
     for schema in found.values():
-        _strip_titles(schema)
+        _tidy(schema)
     return dict(sorted(found.items()))
 
 
-def _strip_titles(schema: Any) -> None:
-    """Titles that only repeat a name say nothing."""
+def _tidy(schema: Any) -> None:
+    """Resolves the references that were left for later, and drops titles, which only repeat names."""
     if isinstance(schema, dict):
+        if schemas.LATER in schema:
+            schema["$ref"] = _REF.format(model=schema.pop(schemas.LATER))
         if isinstance(schema.get("title"), str):
             del schema["title"]
+        if schema.get("default", "") is None:
+            del schema["default"]
+        if "patternProperties" in schema:
+            # pydantic's way to say what keys must look like leaves other keys open; they are refused.
+            ((pattern, member),) = schema.pop("patternProperties").items()
+            schema["additionalProperties"] = member
+            schema.setdefault("propertyNames", {})["pattern"] = pattern
         for member in schema.values():
-            _strip_titles(member)
+            _tidy(member)
     elif isinstance(schema, list):
         for item in schema:
-            _strip_titles(item)
+            _tidy(item)
 
 
 def _headers() -> dict[str, Any]:

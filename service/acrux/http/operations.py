@@ -103,7 +103,7 @@ OPERATIONS: Final = MappingProxyType(
             "List decisions, newest first",
             "Decisions",
             {"items": [examples.ITEM], "next_cursor": None},
-            (*_AUTHENTICATED, Code.DATABASE_UNAVAILABLE),
+            (*_AUTHENTICATED, Code.NOT_FOUND, Code.DATABASE_UNAVAILABLE),
             answer_description="A page.",
             parameter_examples={"client": "jira", "zone": "!office", "limit": 50, "from": "2026-11-24T00:00:00Z"},
         ),

@@ -68,6 +68,8 @@ async def close_loop(call: Call, decision_id: str, request: OutcomeWithToken | O
     Raises:
         Problem: `not_found` for another client's decision, `no_policy`, `keys_unavailable`, `log_unavailable`.
     """
+    if isinstance(request, OutcomeWithClaims):
+        _check_claims(request.claims)
     returning = await _read(call, DecisionId(decision_id), request)
     async with single_use(call.services, call.shared, returning.decision_id) as use:
         judgement = returning.judge(already_used=use.already_used)
@@ -104,7 +106,7 @@ async def _returned(
     call: Call, request: OutcomeWithToken | OutcomeWithClaims, provider: Provider | None
 ) -> ReturnedClaims | InvalidToken:
     if isinstance(request, OutcomeWithClaims):
-        return read_claims(_checked(request.claims))
+        return read_claims(request.claims)
     if provider is None:
         return InvalidToken("there is no provider whose keys could verify it")
     try:
@@ -114,14 +116,17 @@ async def _returned(
         raise Problem(Code.KEYS_UNAVAILABLE, f"the keys of provider `{provider.name}` can't be had") from failure
 
 
-def _checked(claims: dict[str, Any]) -> dict[str, Any]:
-    """The claims, held to the bounds of Decide's `claims` parameter."""
+def _check_claims(claims: dict[str, Any]) -> None:
+    """Holds the claims to the bounds of Decide's `claims` parameter.
+
+    Raises:
+        Problem: `invalid_request`.
+    """
     try:
         request_from_json({"client": "-", "request": {"claims": claims}})
     except RequestInvalid as invalid:
         errors = [FieldError(error.pointer.removeprefix("/request"), error.message) for error in invalid.errors]
         raise Problem(Code.INVALID_REQUEST, "the claims have wrong members", errors=errors) from None
-    return claims
 
 
 async def _log(returning: Returning, judgement: Judgement, retry: Retry | None, use: Use) -> bytes:

@@ -1,20 +1,20 @@
-"""The shapes of requests and answers, for the OpenAPI document and for checking bodies. No behaviour."""
+"""What is asked: the shapes of bodies and queries, checked and documented by one definition. No behaviour."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
+from fastapi import Path
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 from pydantic.json_schema import SkipJsonSchema, WithJsonSchema
 
 from acrux.http.bodies import PRINTABLE, Id, LongText, Text
 
+LATER: Final = "x-acrux-schema"
+"""Stands for a reference to a schema that is not made by pydantic's models; the OpenAPI document resolves it."""
 DECISION_ID_PATTERN = r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
 REVISION_PATTERN = r"^sha256:[0-9a-f]{64}$"
-HASH_PATTERN = r"^[0-9a-f]{64}$"
 FILE_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}(/[A-Za-z0-9][A-Za-z0-9._-]{0,63}){0,3}\.yaml$"
 POLICY_TEXT_PATTERN = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*$"
 
-DecisionId = Annotated[str, Field(pattern=DECISION_ID_PATTERN, description="A UUIDv7.")]
-Revision = Annotated[str, Field(pattern=REVISION_PATTERN)]
 Timestamp = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]
 # What the claims parameter of Decide may hold, an ID token may too: one definition, from acrux.policy.request.
 Claims = Annotated[
@@ -22,13 +22,12 @@ Claims = Annotated[
     WithJsonSchema(
         {
             "type": "object",
-            "additionalProperties": {"$ref": "#/components/schemas/claims_7"},
+            "additionalProperties": {LATER: "claims_7"},
             "propertyNames": {"maxLength": 512, "pattern": PRINTABLE},
         }
     ),
 ]
-DecideBody = Annotated[Any, WithJsonSchema({"$ref": "#/components/schemas/DecideRequest"})]
-DecisionOutcome = Literal["baseline", "step_up", "deny"]
+DecideBody = Annotated[Any, WithJsonSchema({LATER: "DecideRequest"})]
 Verdict = Literal[
     "invalid",
     "mismatched",
@@ -49,71 +48,7 @@ class Shape(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-class FieldFault(Shape):
-    """One wrong field: an RFC 6901 pointer into the body, or one that begins with `/query`, `/header` or `/path`."""
-
-    pointer: str
-    message: str
-
-
-class Problem(Shape):
-    """What is wrong (RFC 9457). `code` is for programs: docs/errors.md."""
-
-    type: str
-    title: str
-    status: int
-    detail: str
-    code: str
-    request_id: str
-    errors: list[FieldFault]
-
-
-class Unavailable(Problem):
-    """A 503. `fallback` says whether the operator lets callers demand the client's ceiling."""
-
-    fallback: Literal["refuse", "ceiling"]
-
-
-class Receipt(Shape):
-    """The proof that a record is in the log."""
-
-    stream: str
-    sequence: Annotated[int, Field(ge=1)]
-    leaf_hash: Annotated[str, Field(pattern=HASH_PATTERN)]
-
-
-class Accept(Shape):
-    """What may come back: the claim, and the words of the decided level and of every higher one."""
-
-    claim: str
-    values: list[str]
-    max_age_seconds: int | None
-
-
-class Decided(Shape):
-    """A decision without id, ticket and receipt."""
-
-    outcome: DecisionOutcome
-    level: str
-    authorization_params: dict[str, str]
-    accept: Accept | None
-    rules: list[str]
-    reason: str
-    requested_level: str | None
-    shadow_level: str
-    policy_revision: Revision
-    decided_at: Timestamp
-
-
-class DecideAnswer(Decided):
-    """The answer of Decide. 200 means that its record is durable."""
-
-    decision_id: DecisionId
-    expires_at: Timestamp
-    ticket: Annotated[str, Field(max_length=2048)]
-    receipt: Receipt
-
-
+QueryTime = Annotated[str, Field(max_length=64, json_schema_extra={"format": "date-time"})] | SkipJsonSchema[None]
 SentTimestamp = Annotated[str, Field(strict=True, max_length=64, json_schema_extra={"format": "date-time"})]
 
 
@@ -152,157 +87,56 @@ OutcomeRequest = Annotated[
 ]
 
 
-class OutcomeAnswer(Shape):
-    """The verdict. `retry` is a new answer of Decide where the verdict is `insufficient`."""
+_CHOICE = r"^(![^\x00-\x1f\x7f-\x9f]{1,256}|[^!\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]{0,255})$"
+_VERDICT_CHOICE = (
+    "^!?(invalid|mismatched|denied|replayed|expired|missing|downgraded|stale|insufficient|satisfied|none)$"
+)
+Choice = Annotated[str, Field(pattern=_CHOICE)] | SkipJsonSchema[None]
+DecisionIdPath = Annotated[str, Path(pattern=DECISION_ID_PATTERN, description="The decision.")]
 
-    verdict: Verdict
-    admit: bool
-    level: str
-    decision_id: DecisionId
-    retry: DecideAnswer | None
-    receipt: Receipt
+
+class DecisionsQuery(Shape):
+    """Which decisions. All filters must fit; a value after `!` excludes."""
+
+    client: Choice = Field(None, description="A client's name.")
+    app: Choice = Field(None, description="The source application.")
+    level: Choice = Field(None, description="The decided level, or `deny`.")
+    rule: Choice = Field(None, description="A rule that matched or errored.")
+    verdict: Annotated[str, Field(pattern=_VERDICT_CHOICE)] | SkipJsonSchema[None] = Field(
+        None, description="The verdict; `none` for logins that never came back."
+    )
+    zone: Choice = Field(None, description="A zone of the address.")
+    user: Choice = Field(None, description="A user's id.")
+    revision: Choice = Field(None, description="The policy set that decided.")
+    shadow_differs: Literal["true", "false"] | SkipJsonSchema[None] = Field(
+        None, description="Whether rules in report mode would have changed the level."
+    )
+    from_: QueryTime = Field(None, alias="from", description="The earliest time, inclusive.")
+    to: QueryTime = Field(None, description="The end of the time, exclusive.")
+    limit: Annotated[int, Field(ge=1, le=500)] = 50
+    cursor: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,256}$")] | SkipJsonSchema[None] = Field(
+        None, description="`next_cursor` of the page before."
+    )
 
 
 class ExplainRequest(Shape):
     """What would be decided: for a Decide request, at a time, by the active set or by an unsaved one."""
 
     facts: DecideBody
-    now: SentTimestamp | SkipJsonSchema[None] = None
-    policy: (
-        Annotated[
-            dict[
-                Annotated[str, Field(strict=True, pattern=FILE_PATTERN)],
-                Annotated[str, Field(strict=True, pattern=POLICY_TEXT_PATTERN)],
-            ],
-            Field(min_length=1, max_length=100),
-        ]
-        | SkipJsonSchema[None]
-    ) = None
-
-
-class ClauseTrace(Shape):
-    """What became of an exception or a break-glass."""
-
-    id: str
-    outcome: Literal["matched", "not_matched", "errored", "out"]
-    why: str
-    instead: str
-    applied: bool
-
-
-class RuleTrace(Shape):
-    """What became of a rule."""
-
-    id: str
-    outcome: Literal["matched", "not_matched", "errored", "out"]
-    why: str
-    mode: Literal["enforce", "report", "off"]
-    require: str
-    requires: str | None
-    max_age_seconds: int | None
-    bucket: int | None
-    exceptions: list[ClauseTrace]
-    break_glass: str | None
-    description: str
-    file: str
-    line: int
-
-
-class RelatedPlace(Shape):
-    """Another place that a diagnostic points at."""
-
-    file: str
-    line: int
-    column: int
-    message: str
-
-
-class Diagnostic(Shape):
-    """What is wrong in a policy set, where, and what would help."""
-
-    code: str
-    severity: Literal["error", "warning"]
-    file: str
-    line: int
-    column: int
-    end_line: int
-    end_column: int
-    message: str
-    help: str | None
-    related: list[RelatedPlace]
-
-
-class ExplainAnswer(Shape):
-    """The what-if. `decision` is null where the unsaved set has errors: `diagnostics` says which."""
-
-    decision: Decided | None
-    shadow_level: str | None
-    rules: list[RuleTrace]
-    break_glass: list[ClauseTrace]
-    diagnostics: list[Diagnostic]
-
-
-class PolicyFailure(Shape):
-    """Why the newest set was not taken."""
-
-    at: Timestamp
-    summary: str
-    diagnostics: list[Diagnostic]
-
-
-class PolicyAnswer(Shape):
-    """The active set."""
-
-    revision: Revision
-    loaded_at: Timestamp | None
-    files: dict[str, str]
-    failure: PolicyFailure | None
-
-
-class RevisionItem(Shape):
-    """A set that has been active."""
-
-    revision: Revision
-    activated_at: Timestamp
-    active: bool
-
-
-class Revisions(Shape):
-    """Every set that ever decided, the newest first."""
-
-    items: list[RevisionItem]
-    next_cursor: str | None
-
-
-class RevisionAnswer(Shape):
-    """A set that has decided, with its files."""
-
-    revision: Revision
-    active: bool
-    files: dict[str, str]
+    now: SentTimestamp = Field(default=None)
+    policy: Annotated[
+        dict[
+            Annotated[str, Field(strict=True, pattern=FILE_PATTERN)],
+            Annotated[str, Field(strict=True, pattern=POLICY_TEXT_PATTERN)],
+        ],
+        Field(min_length=1, max_length=100),
+    ] = Field(default=None)
 
 
 class RevisionsQuery(Shape):
     """How many sets."""
 
     limit: Annotated[int, Field(ge=1, le=500)] = 50
-
-
-class Reloaded(Shape):
-    """What every worker decides with now."""
-
-    revision: Revision
-    changed: bool
-
-
-class Ceiling(Shape):
-    """The most that a client's logins can come to: what callers demand when Acrux can't be reached."""
-
-    client: str
-    level: str
-    authorization_params: dict[str, str]
-    accept: Accept | None
-    policy_revision: Revision
 
 
 class FallbackReport(Shape):
@@ -329,40 +163,3 @@ class FallbackReports(Shape):
     """Decisions that a caller made in an outage."""
 
     decisions: Annotated[list[FallbackReport], Field(min_length=1, max_length=100)]
-
-
-class Receipts(Shape):
-    """A receipt for each report, in their order."""
-
-    receipts: list[Receipt]
-
-
-class Health(Shape):
-    """The process answers."""
-
-    status: Literal["alive"]
-
-
-class PolicyReadiness(Shape):
-    """Whether there is a set to decide with."""
-
-    revision: Revision | None
-    loaded_at: Timestamp | None
-    failure: PolicyFailure | None
-
-
-class LogReadiness(Shape):
-    """Whether records can be made durable, and how far behind the shipper is."""
-
-    available: bool
-    unshipped_count: int
-    lag_seconds: float
-    database_reachable: bool
-
-
-class Readiness(Shape):
-    """Ready or not; the rest only for callers with a token."""
-
-    status: Literal["ready", "not_ready"]
-    policy: PolicyReadiness | SkipJsonSchema[None] = None
-    log: LogReadiness | SkipJsonSchema[None] = None
