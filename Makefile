@@ -21,13 +21,13 @@ $(BIN)/python:
 	@bash .ci/venv "$(PYTHON)" "$(VENV)"
 
 $(VENV)/.service: $(BIN)/python requirements.lock pyproject.toml
-	@echo "installing the service's locked dependencies into $(VENV) ..."
+	@echo "installing the service's locked dependencies into $(VENV) ..." >&2
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.service requirements-dev.lock
-	@echo "installing the development dependencies into $(VENV) ..."
+	@echo "installing the development dependencies into $(VENV) ..." >&2
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
 	@touch $@
 
