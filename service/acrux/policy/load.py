@@ -1,5 +1,6 @@
 """From a directory to a checked policy, or to everything that is wrong with it. No CEL library, no evaluation."""
 
+import errno
 import gc
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ from acrux.policy.sections import join_sections
 __all__ = ["Checked", "check_files", "read_directory", "revision_of"]
 
 _SUFFIXES = {".yaml", ".yml"}
+_READS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,30 +55,40 @@ class Checked:
 def read_directory(path: Path) -> dict[str, bytes]:
     """The files of a policy set, from relative POSIX path to content.
 
-    The directory is resolved once and read below what it then was, so that a symbolic link that is swapped meanwhile
-    (as Kubernetes and git-sync do) gives the old set or the new one, never half of each. Files and directories whose
-    names begin with `.` or `_` are left out. A `*.yml` is kept: it is an error, not a silence.
+    Files and directories whose names begin with `.` or `_` are left out. A `*.yml` is kept: it is an error, not a
+    silence. Where symbolic links are swapped meanwhile, the directory's own (git-sync) or one that the files lead
+    through (Kubernetes' `..data`), all of it is read again: the old set or the new one, never half of each.
 
     Raises:
-        OSError: the directory or a file in it can't be read.
+        OSError: the directory or a file in it can't be read, or its links never rest.
     """
-    root = path.resolve(strict=True)
-    files: dict[str, bytes] = {}
-    _collect(root, PurePosixPath(), frozenset(), files)
-    return dict(sorted(files.items()))
+    for _ in range(_READS):
+        places = _places(path)
+        files = {relative: place.read_bytes() for relative, place in sorted(places.items())}
+        if _places(path) == places:
+            return files
+    raise OSError(errno.EBUSY, "its symbolic links change all the time", str(path))
 
 
-def _collect(directory: Path, relative: PurePosixPath, above: frozenset[Path], files: dict[str, bytes]) -> None:
-    real = directory.resolve()
-    if real in above:
+def _places(path: Path) -> dict[str, Path]:
+    """Where each file of a set really is, by its relative path."""
+    found: dict[str, Path] = {}
+    _collect(path.resolve(strict=True), PurePosixPath(), frozenset(), found)
+    return found
+
+
+def _collect(directory: Path, relative: PurePosixPath, above: frozenset[Path], found: dict[str, Path]) -> None:
+    if directory in above:
         return  # a link to a directory that we are in: all of it is read already
-    for entry in sorted(directory.iterdir()):
+    for entry in directory.iterdir():
         if entry.name.startswith((".", "_")):
             continue
         if entry.is_dir():
-            _collect(entry, relative / entry.name, above | {real}, files)
+            _collect(entry.resolve(), relative / entry.name, above | {directory}, found)
         elif entry.suffix in _SUFFIXES:
-            files[str(relative / entry.name)] = entry.read_bytes()
+            if entry.exists() and not entry.is_file():
+                raise OSError(errno.EINVAL, "it is no regular file", str(entry))
+            found[str(relative / entry.name)] = entry.resolve()
 
 
 def check_files(files: Mapping[str, bytes], *, now: datetime | None) -> Checked:
