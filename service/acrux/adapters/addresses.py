@@ -5,14 +5,13 @@ relying-parties.md, "The client": from `Forwarded` or `X-Forwarded-For` only thr
 
 import ipaddress
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal, TypeAlias
 
 IPAddress: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 ProxyHeader: TypeAlias = Literal["x-forwarded-for", "forwarded"]
 # An element of `Forwarded` (RFC 7239 section 4): pairs of token and token or quoted string, separated by semicolons.
 _PAIR = re.compile(r'\s*([!#$%&\'*+.^_`|~0-9A-Za-z-]+)=("(?:[^"\\]|\\.)*"|[^\s";,]*)\s*(?:;|$)')
-_SPLIT = re.compile(r',(?=(?:[^"\\]|\\.)*?(?:"(?:[^"\\]|\\.)*"(?:[^"\\]|\\.)*?)*$)')
 _MAX_HEADER_CHARACTERS = 4096
 
 
@@ -43,7 +42,7 @@ class TrustedProxies:
         address = _parse(peer or "")
         if address is None or not self._trusts(address):
             return None if address is None else str(address)
-        for hop in reversed(self._hops(header_lines)):
+        for hop in self._hops(header_lines):
             address = _parse(hop)
             # "unknown", an obfuscated name or rubbish, from a proxy that is trusted: nobody knows the address.
             if address is None:
@@ -55,14 +54,32 @@ class TrustedProxies:
     def _trusts(self, address: IPAddress) -> bool:
         return any(address.version == network.version and address in network for network in self._networks)
 
-    def _hops(self, header_lines: Sequence[str]) -> list[str]:
-        text = ",".join(header_lines)
-        if len(text) > _MAX_HEADER_CHARACTERS:
-            # Only what the nearest proxies appended counts, and that is at the end.
-            text = text[-_MAX_HEADER_CHARACTERS:]
+    def _hops(self, header_lines: Sequence[str]) -> Iterator[str]:
+        """What each hop said it was asked by, the nearest one first."""
+        # Only what the nearest proxies appended counts, and that is at the end.
+        text = ",".join(header_lines)[-_MAX_HEADER_CHARACTERS:]
+        if not text.strip():
+            return iter(())
         if self.header == "x-forwarded-for":
-            return [hop.strip() for hop in text.split(",")] if text.strip() else []
-        return [_forwarded_for(element) for element in _SPLIT.split(text)] if text.strip() else []
+            return reversed(text.split(","))
+        return map(_forwarded_for, _elements_from_right(text))
+
+
+def _elements_from_right(text: str) -> Iterator[str]:
+    """The elements of `Forwarded`, last first: so no quote that a user left open can swallow what a proxy appended."""
+    end, is_quoted = len(text), False
+    for place in range(len(text) - 1, -1, -1):
+        if text[place] == '"' and not _is_escaped(text, place):
+            is_quoted = not is_quoted
+        elif text[place] == "," and not is_quoted:
+            yield text[place + 1 : end]
+            end = place
+    yield text[:end]
+
+
+def _is_escaped(text: str, place: int) -> bool:
+    before = text[:place]
+    return (len(before) - len(before.rstrip("\\"))) % 2 == 1
 
 
 def _forwarded_for(element: str) -> str:

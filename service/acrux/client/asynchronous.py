@@ -146,7 +146,7 @@ class AsyncAcruxClient:
         if self._refresher is not None and self._refresher.get_loop() is asyncio.get_running_loop():
             self._refresher.cancel()
             await asyncio.gather(self._refresher, return_exceptions=True)
-        if len(self._conversations.reports):
+        if len(self._conversations.reports) and not self._http.is_closed:
             await self._hold(self._conversations.deliver())
         self._conversations.reports.close()
         await self._http.aclose()

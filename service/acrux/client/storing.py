@@ -4,6 +4,7 @@ Everything is written with mode 0600: facts of logins are personal. A file that 
 that can't be written is logged, and the client goes on without it.
 """
 
+import contextlib
 import itertools
 import json
 import logging
@@ -20,7 +21,7 @@ from acrux.client.answers import accept_to_json, read_ceiling, time_from_json, t
 from acrux.client.errors import UnexpectedAnswerError
 from acrux.client.values import Ceiling, Json
 
-if sys.platform != "win32":
+if sys.platform != "win32":  # pragma: no branch - there, files of dead processes are adopted without a lock
     import fcntl
 
 MAX_REPORTS = 1000
@@ -46,8 +47,8 @@ class CeilingCache:
         return self._by_client.get(client)
 
     def put(self, ceiling: Ceiling) -> None:
-        """Keeps a ceiling; on disk, if it is news, it replaces the file atomically: a crash leaves the old or new one."""
-        known = self._by_client.get(ceiling.client)
+        """Keeps a ceiling; on disk, if it is news, it replaces the file atomically: old or new, never half."""
+        known = self._by_client.pop(ceiling.client, None)
         self._by_client[ceiling.client] = ceiling
         while len(self._by_client) > MAX_CEILINGS:
             self._by_client.pop(next(iter(self._by_client)))
@@ -91,7 +92,8 @@ def _write_ceilings(path: Path, ceilings: Iterable[Ceiling]) -> None:
         beside.replace(path)
     except OSError as error:
         _LOG.warning("the ceilings can't be cached in %s: %s", path, error)
-        beside.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            beside.unlink()
 
 
 class ReportQueue:
@@ -192,7 +194,7 @@ class ReportQueue:
 def _open_locked(path: Path, flags: int) -> int | None:
     """A file open for appending and locked until it is closed; None if another process holds it."""
     file = os.open(path, os.O_RDWR | os.O_APPEND | flags, 0o600)
-    if sys.platform == "win32":
+    if sys.platform == "win32":  # pragma: no cover
         return file
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -164,7 +164,7 @@ class AcruxClient:
         self._stop.set()
         if self._refresher is not None and self._refresher_process == os.getpid():
             self._refresher.join()
-        if len(self._conversations.reports):
+        if len(self._conversations.reports) and not self._http.is_closed:
             self._hold(self._conversations.deliver())
         self._conversations.reports.close()
         self._http.close()

@@ -433,6 +433,15 @@ async def test_away_with_ceiling(make, acrux) -> None:
     ]
 
 
+async def test_ceiling_without_own_claims(party, acrux) -> None:
+    """Where the request has no `claims` of its own, the ceiling adds none."""
+    await party.client.refresh()
+    acrux.away()
+    url = await party.begin()
+    assert query(url)["acr_values"] == [LOA2]
+    assert "claims" not in query(url)
+
+
 async def test_ceiling_in_the_form_of_claims(make, acrux) -> None:
     """A ceiling in another form than the request's own takes its place, and leaves the rest of `claims`."""
     acrux.ceiling["authorization_params"] = {"claims": '{"id_token":{"acr":{"essential":true,"values":["x"]}}}'}
