@@ -14,7 +14,7 @@ from typing import Any, Final, Literal
 import celpy
 from celpy import celtypes
 from celpy.celparser import CELParseError
-from celpy.evaluation import CELEvalError
+from celpy.evaluation import CELEvalError, Evaluator
 
 from acrux.cel.celpy_functions import NAMESPACED, STRING_METHODS
 from acrux.cel.celpy_values import MENDED, from_celpy, to_celpy
@@ -83,6 +83,28 @@ _LONE_IDENT: Final = 3
 """How many trees an identifier alone is made of: member, primary, ident."""
 
 
+class _Evaluator(Evaluator):
+    """Errors of macros as values: celpy raises some through `&&` and `||`, which should absorb them."""
+
+    def sub_evaluator(self, ast: Any) -> Evaluator:
+        return _Evaluator(ast, activation=self.activation)
+
+    def member_dot_arg(self, tree: Any) -> Any:
+        try:
+            return super().member_dot_arg(tree)
+        except CELEvalError as error:
+            return error
+        except (TypeError, ValueError, ArithmeticError, LookupError) as error:
+            return CELEvalError(str(error), type(error), error.args, tree=tree)
+
+
+class _Runner(celpy.InterpretedRunner):
+    """Interprets, with that evaluator; a new one for each evaluation."""
+
+    def evaluate(self, context: Any) -> Any:
+        return _Evaluator(ast=self.ast, activation=self.new_activation()).evaluate(context)
+
+
 # What celpy needs for a long chain of operators; set once, when this engine is chosen, and never lowered.
 sys.setrecursionlimit(max(2500, sys.getrecursionlimit()))
 
@@ -92,7 +114,7 @@ class _Environments(threading.local):
 
     def __init__(self) -> None:
         limit = sys.getrecursionlimit()
-        self.environment = celpy.Environment(runner_class=celpy.InterpretedRunner)
+        self.environment = celpy.Environment(runner_class=_Runner)
         # It has set the limit of the whole process, perhaps lower than somebody needs it.
         sys.setrecursionlimit(limit)
 
