@@ -52,6 +52,18 @@ def test_outage(company: Company) -> None:
         assert page.response.status_code == 403
         assert jira.signed_in(agent) is None
 
+    # Each decision is reported when it is made, and again with its verdict.
+    company.service.start_again()
+    reports = [(report["client"], report["verdict"]) for report in company.service.fallbacks(8)]
+    assert sorted(reports, key=str) == sorted(
+        [
+            *[("jira", None), ("jira", "satisfied")],
+            *[("intranet", None), ("intranet", "satisfied")],
+            *[("jira", None), ("jira", "downgraded")] * 2,
+        ],
+        key=str,
+    )
+
 
 def test_outage_between_redirect_and_callback(company: Company) -> None:
     """A decision made before the outage is judged by what it accepts, and reported when the service is back."""
@@ -64,4 +76,7 @@ def test_outage_between_redirect_and_callback(company: Company) -> None:
         assert user is not None
         assert user["acr"] == CODE_ACR
     company.service.start_again()
-    company.service.newest("jira", verdict="satisfied")
+    decided = company.service.newest("jira", verdict=None)
+    (report,) = company.service.fallbacks(1)
+    assert (report["id"], report["verdict"]) == (decided["decision_id"], "satisfied")
+    assert report["returned_acr"] == CODE_ACR

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -90,10 +93,11 @@ class Service:
         except httpx.TransportError:
             return None
 
-    def token(self, client: str) -> str:
-        """A new relying party's token, made as an operator makes it: with the command line, beside the service."""
+    def token(self, *clients: str) -> str:
+        """A new token for relying parties, made as an operator makes it: with the command line, beside the service."""
+        named = [word for client in clients for word in ("--client", client)]
         done = subprocess.run(
-            [str(ACRUX), "token", "create", "--role", "relying-party", "--client", client, *_places(self.directory)],
+            [str(ACRUX), "token", "create", "--role", "relying-party", *named, *_places(self.directory)],
             capture_output=True,
             text=True,
             timeout=COMMAND_SECONDS,
@@ -102,7 +106,7 @@ class Service:
         assert done.returncode == 0, done.stderr
         token = done.stdout.strip()
         # The running service learns of it within seconds.
-        self.program.wait_for(lambda: self._knows(token, client))
+        self.program.wait_for(lambda: self._knows(token, clients[0]))
         return token
 
     def _knows(self, token: str, client: str) -> bool | None:
@@ -135,6 +139,21 @@ class Service:
             time.sleep(0.1)
         seen = [(item["decision_id"], item["level"], item["verdict"]) for item in items]
         pytest.fail(f"decision {position} for {client} has no verdict {verdict}: {seen}")
+
+    def fallbacks(self, count: int) -> list[dict[str, Any]]:
+        """What was reported of an outage, oldest first, once there are `count` of it.
+
+        No call of the API lists these records, so they are read where the auditor's export would: in the database.
+        """
+        deadline = time.monotonic() + LOG_SECONDS
+        found: list[dict[str, Any]] = []
+        while time.monotonic() < deadline and len(found) < count:
+            with closing(sqlite3.connect(self.directory / "acrux.db")) as database:
+                rows = database.execute("SELECT body FROM records WHERE kind = 'fallback' ORDER BY stream, sequence")
+                found = [json.loads(body)["content"] for (body,) in rows]
+            time.sleep(0.1)
+        assert len(found) == count, found
+        return found
 
 
 def _places(directory: Path) -> Sequence[str]:
