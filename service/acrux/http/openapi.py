@@ -162,8 +162,8 @@ def _tidy(schema: Any) -> None:
             schema["$ref"] = _REF.format(model=schema.pop(schemas.LATER))
         if isinstance(schema.get("title"), str):
             del schema["title"]
-        if schema.get("default", "") is None:
-            del schema["default"]
+        if not schema.get("default", True):
+            del schema["default"]  # stands for "not sent"
         if "patternProperties" in schema:
             # pydantic's way to say what keys must look like leaves other keys open; they are refused.
             ((pattern, member),) = schema.pop("patternProperties").items()

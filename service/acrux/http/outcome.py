@@ -14,7 +14,7 @@ from acrux.domain.identifiers import ClientName, DecisionId, Revision
 from acrux.engine import Decider
 from acrux.http.calls import Call, require_policy
 from acrux.http.deciding import append, with_receipt
-from acrux.http.problems import Code, Problem
+from acrux.http.problems import Code, Problem, from_invalid
 from acrux.http.schemas import OutcomeRequest, OutcomeWithClaims, OutcomeWithToken
 from acrux.http.single_use import Use, single_use
 from acrux.http.twice import Retry, decide_twice
@@ -23,7 +23,7 @@ from acrux.oidc.judge import Judgement, judge
 from acrux.oidc.jwks import KeysUnavailableError
 from acrux.oidc.tickets import InvalidTicket, Ticket
 from acrux.policy.model import Client, Provider
-from acrux.policy.request import FieldError, RequestInvalid, request_from_json
+from acrux.policy.request import RequestInvalid, check_claims
 
 REQUEST: Final[TypeAdapter[OutcomeWithToken | OutcomeWithClaims]] = TypeAdapter(OutcomeRequest)
 _UNREAD: Final = InvalidToken("not read: the ticket is invalid")
@@ -117,16 +117,15 @@ async def _returned(
 
 
 def _check_claims(claims: dict[str, Any]) -> None:
-    """Holds the claims to the bounds of Decide's `claims` parameter.
+    """Holds the claims to the form of Decide's `claims` parameter.
 
     Raises:
         Problem: `invalid_request`.
     """
     try:
-        request_from_json({"client": "-", "request": {"claims": claims}})
+        check_claims(claims)
     except RequestInvalid as invalid:
-        errors = [FieldError(error.pointer.removeprefix("/request"), error.message) for error in invalid.errors]
-        raise Problem(Code.INVALID_REQUEST, "the claims have wrong members", errors=errors) from None
+        raise from_invalid(invalid, "/claims") from None
 
 
 async def _log(returning: Returning, judgement: Judgement, retry: Retry | None, use: Use) -> bytes:

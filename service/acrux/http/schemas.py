@@ -3,7 +3,7 @@
 from typing import Annotated, Any, Final, Literal
 
 from fastapi import Path
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
 from pydantic.json_schema import SkipJsonSchema, WithJsonSchema
 
 from acrux.http.bodies import PRINTABLE, Id, LongText, Text
@@ -52,12 +52,20 @@ QueryTime = Annotated[str, Field(max_length=64, json_schema_extra={"format": "da
 SentTimestamp = Annotated[str, Field(strict=True, max_length=64, json_schema_extra={"format": "date-time"})]
 
 
+def _whole(number: Any) -> Any:
+    """`5.0` is an integer too: JSON knows one kind of number."""
+    return int(number) if isinstance(number, float) and number.is_integer() else number
+
+
+Seconds = Annotated[int, BeforeValidator(_whole), Field(strict=True, ge=0, le=2**31 - 1)]
+
+
 class SentAccept(Shape):
     """What a caller accepted on its own."""
 
     claim: Text
     values: Annotated[list[Text], Field(max_length=100)]
-    max_age_seconds: Annotated[int, Field(strict=True, ge=0, le=2**31 - 1)] | None
+    max_age_seconds: Seconds | None
 
 
 Ticket = Annotated[str, Field(strict=True, min_length=1, max_length=4096, pattern=PRINTABLE)]
@@ -123,14 +131,14 @@ class ExplainRequest(Shape):
     """What would be decided: for a Decide request, at a time, by the active set or by an unsaved one."""
 
     facts: DecideBody
-    now: SentTimestamp = Field(default=None)
+    now: SentTimestamp = ""
     policy: Annotated[
         dict[
             Annotated[str, Field(strict=True, pattern=FILE_PATTERN)],
             Annotated[str, Field(strict=True, pattern=POLICY_TEXT_PATTERN)],
         ],
         Field(min_length=1, max_length=100),
-    ] = Field(default=None)
+    ] = Field(default_factory=dict)
 
 
 class RevisionsQuery(Shape):

@@ -22,6 +22,7 @@ MAX_SECONDS: Final = 2**31 - 1
 MAX_INT: Final = 2**63 - 1
 MAX_CLAIMS_DEPTH: Final = 8
 MAX_CLAIMS_BYTES: Final = 16 * 1024
+MAX_CLAIMS_STRING: Final = 4 * 1024
 
 # C0, DEL and C1: what no header, log line or terminal may be made to print.
 _PRINTABLE: Final = r"^[^\x00-\x1f\x7f-\x9f]*$"
@@ -68,6 +69,15 @@ def _integer(least: int, most: int) -> core_schema.CoreSchema:
     return core_schema.int_schema(strict=True, ge=least, le=most)
 
 
+def _seconds() -> core_schema.CoreSchema:
+    return core_schema.no_info_before_validator_function(_whole, _integer(0, MAX_SECONDS))
+
+
+def _whole(number: object) -> object:
+    """`5.0` is an integer too: JSON knows one kind of number (JSON Schema 2020-12, section 6.1.1 of Validation)."""
+    return int(number) if isinstance(number, float) and number.is_integer() else number
+
+
 def _object(required: Iterable[str] = (), **fields: core_schema.CoreSchema) -> core_schema.CoreSchema:
     members = {
         name: core_schema.typed_dict_field(schema, required=name in set(required)) for name, schema in fields.items()
@@ -104,7 +114,7 @@ def _claims_members(depth: int) -> core_schema.CoreSchema:
 def _claims_value(depth: int) -> core_schema.CoreSchema:
     """A JSON value inside `claims` that holds at most `depth` objects and lists one in another."""
     forms: list[core_schema.CoreSchema] = [
-        _text(least=0, most=MAX_CLAIMS_BYTES),
+        _text(least=0, most=MAX_CLAIMS_STRING),
         core_schema.bool_schema(strict=True),
         _integer(-MAX_INT - 1, MAX_INT),
         core_schema.float_schema(strict=True, allow_inf_nan=False),
@@ -145,12 +155,12 @@ def _body() -> core_schema.CoreSchema:
             platform=_text(),
             user_agent=_text(most=MAX_USER_AGENT),
         ),
-        session=_object(level=_text(), age_seconds=_integer(0, MAX_SECONDS)),
+        session=_object(level=_text(), age_seconds=_seconds()),
         request=_object(
             acr_values=words,
             scopes=words,
             prompt=_text(least=0),
-            max_age=_integer(0, MAX_SECONDS),
+            max_age=_seconds(),
             claims=_claims_members(MAX_CLAIMS_DEPTH),
         ),
         attributes=core_schema.dict_schema(_text(most=MAX_ID), _attribute(), max_length=MAX_ATTRIBUTES, strict=True),
@@ -159,7 +169,13 @@ def _body() -> core_schema.CoreSchema:
     )
 
 
+def _claims_schema() -> core_schema.CoreSchema:
+    members = [_claims_value(depth) for depth in range(MAX_CLAIMS_DEPTH)]
+    return core_schema.definitions_schema(_claims_members(MAX_CLAIMS_DEPTH), members)
+
+
 _VALIDATOR: Final = SchemaValidator(_schema())
+_CLAIMS_VALIDATOR: Final = SchemaValidator(_claims_schema())
 
 
 def parse_request(body: bytes) -> DecideRequest:
@@ -203,6 +219,18 @@ class _JsonSchema(GenerateJsonSchema):
             found["propertyNames"] = {"pattern": pattern, **found.get("propertyNames", {})}
             found["additionalProperties"] = member
         return found
+
+
+def check_claims(claims: Json) -> None:
+    """Holds the claims of an ID token to the form of the `claims` parameter, its size aside.
+
+    Raises:
+        RequestInvalid: they have another form; pointers are relative to the claims.
+    """
+    try:
+        _CLAIMS_VALIDATOR.validate_python(claims)
+    except ValidationError as invalid:
+        raise _refusal(invalid) from None
 
 
 def request_json_schema(ref_template: str = "#/$defs/{model}") -> dict[str, Any]:
