@@ -65,9 +65,7 @@ def test_a_case_runs_at_its_now():
     assert [result.passed for result in run(*cases, rules=timed)] == [True, True]
 
 
-@pytest.mark.parametrize(
-    "given", [{"acr_values": ("nobody",)}, {"session_level": "nobody"}, {"attributes": {"vip": "yes"}}]
-)
+@pytest.mark.parametrize("given", [{"acr_values": ("nobody",)}, {"attributes": {"vip": "yes"}}])
 def test_a_case_without_a_decision_fails_and_says_why(given):
     """A request that is refused is no decision, whatever the case expects."""
     (result,) = run(case("refused", given, level="mfa"))
@@ -122,7 +120,7 @@ def test_coverage_names_rules_and_exceptions_that_no_test_matched():
         ],
         tests=(
             case("one", {"network_ip": "203.0.113.1", "app_id": "m"}, level="basic"),
-            case("refused", {"session_level": "nobody"}, level="basic"),
+            case("refused", {"attributes": {"vip": "yes"}}, level="basic"),
         ),
     )
     coverage = measure_coverage(ready)

@@ -81,7 +81,7 @@ def test_both_engines_agree_on_a_plain_set():
     ready = decider(
         [rule("r", 'client.id == "jira" && !network.trusted')],
         invariants=(invariant("i", 'client.id == "jira"', never_above="mfa"),),
-        tests=(case("t", {}, level="mfa"), case("refused", {"session_level": "x"}, level="mfa")),
+        tests=(case("t", {}, level="mfa"), case("refused", {"attributes": {"vip": "yes"}}, level="mfa")),
     )
     assert cross_check(ready) == ()
     assert cross_check(decider([], tests=(case("t", {}, level="basic"),), engine="celpy")) == ()

@@ -21,7 +21,7 @@ from acrux.analysis.boundaries import OTHER, Boundaries
 from acrux.analysis.given import given_to_json
 from acrux.analysis.sampling import Sampler, sample_invariants, violation_to_json, with_fact
 from acrux.domain.request import DecideRequest
-from acrux.policy.model import Client, Defaults, Network, Window
+from acrux.policy.model import Client, Defaults, Network, Provider, Window
 from acrux.policy.request import request_from_json
 
 JIRA = 'client.id == "jira"'
@@ -100,6 +100,22 @@ def test_never_below_counts_what_was_requested_and_the_default():
 def test_break_glass_is_left_out_of_both():
     """It is visible, alarmed and over within a day: it breaks no invariant."""
     assert violations([rule("r", JIRA)], JIRA_TWO, break_glass=(break_glass("b", JIRA),)) == ()
+
+
+def test_a_request_that_the_service_does_not_take_is_no_sample():
+    """A `client_id` at two providers is refused, so it gets no decision, and no level of it can be wrong."""
+    corp = policy().providers["corp"]
+    two = {"corp": corp, "other": Provider("other", "https://other.example.com", corp.profile, corp.acr)}
+    clients = [Client("one", "corp", "shared"), Client("two", "other", "shared")]
+    found = violations([], invariant("i", 'client.id == "shared"', never_below="mfa"), clients=clients, providers=two)
+    assert found == ()
+
+
+def test_an_unregistered_client_without_a_provider_is_sampled_too():
+    """Nothing can be asked for it, but a rule's level is a level."""
+    corp = policy().providers["corp"]
+    two = {"corp": corp, "other": Provider("other", "https://other.example.com", corp.profile, corp.acr)}
+    assert violations([], invariant("i", "!client.registered", never_below="mfa"), providers=two) == ()
 
 
 def test_both_sides_of_an_invariant():

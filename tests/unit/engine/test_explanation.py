@@ -65,6 +65,11 @@ def why(condition, **sent):
         ),
         ("true", "matched", "`true` is true"),
         (
+            "type(client.id) == string",
+            "matched",
+            '`type(client.id) == string` is true: client.id is "jira"',
+        ),
+        (
             "\n  client.id ==\n  'x'\n",
             "not_matched",
             "`client.id == 'x'` is false: client.id is \"jira\"",
