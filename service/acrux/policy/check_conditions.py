@@ -2,16 +2,16 @@
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Final
 
-from acrux.cel import CheckedExpression, Problem, ProblemKind, check, portability_problems
-from acrux.domain.facts import ATTRIBUTE_PREFIX, BUILT_IN_FACTS, UNKNOWN_ZONE, FactType
+from acrux.cel import Problem, ProblemKind
+from acrux.domain.facts import ATTRIBUTE_PREFIX, UNKNOWN_ZONE, FactType
 from acrux.policy import codes, conditions
 from acrux.policy.check_context import CheckContext
 from acrux.policy.codes import Code
 from acrux.policy.conditions import Literal
 from acrux.policy.document import Scalar
+from acrux.policy.expressions import Analysis, Analyst
 from acrux.policy.model import Attribute, Client, Condition
 from acrux.policy.reading import did_you_mean, inner_place
 from acrux.policy.suggestions import closest
@@ -25,18 +25,6 @@ _CODES: Final = {
     ProblemKind.LIMIT: codes.OUT_OF_BOUNDS,
     ProblemKind.PORTABILITY: codes.NOT_PORTABLE,
 }
-
-
-@dataclass(frozen=True, slots=True)
-class _Facts:
-    """What one checked expression says, worked out once for all places where the same text stands."""
-
-    condition: Condition
-    literals: tuple[Literal, ...]
-    unguarded: tuple[conditions.Place, ...]
-    constant: bool | None
-    portability: tuple[Problem, ...]
-    form: str
 
 
 @dataclass(slots=True)
@@ -69,30 +57,14 @@ class Vocabulary:
 _MOST_COMPARISONS: Final = 100_000
 
 
-def declarations_of(attributes: Mapping[str, Attribute]) -> Mapping[str, FactType]:
-    """The facts that conditions may read, with their types."""
-    declared = {name: fact.type for name, fact in BUILT_IN_FACTS.items()}
-    declared.update({ATTRIBUTE_PREFIX + name: attribute.type for name, attribute in attributes.items()})
-    return MappingProxyType(declared)
-
-
-def facts_that_may_be_absent(attributes: Mapping[str, Attribute]) -> frozenset[str]:
-    """The facts that a request can lack: the built-in ones that may, and attributes without a default."""
-    absent = {name for name, fact in BUILT_IN_FACTS.items() if fact.may_be_absent}
-    absent.update(ATTRIBUTE_PREFIX + name for name, attribute in attributes.items() if attribute.default is None)
-    return frozenset(absent)
-
-
 class ConditionChecker:
     """Checks expressions against one vocabulary; equal texts are type-checked once."""
 
     def __init__(self, context: CheckContext, vocabulary: Vocabulary) -> None:
         self._context = context
         self._vocabulary = vocabulary
-        self.declarations = declarations_of(vocabulary.attributes)
-        self._absent = facts_that_may_be_absent(vocabulary.attributes)
-        self._seen: dict[str, _Facts | tuple[Problem, ...]] = {}
-        self._negations: dict[str, tuple[conditions.Place, ...]] = {}
+        self._analyst = Analyst(vocabulary.attributes)
+        self.declarations = self._analyst.declarations
         self._comparisons_left = _MOST_COMPARISONS
         self._names_by_client_id: Mapping[str, str] | None = None
 
@@ -100,9 +72,7 @@ class ConditionChecker:
         """The condition that an expression is, or None where it is none; what is wrong is noted."""
         if scalar is None:
             return None
-        found = self._seen.get(scalar.value)
-        if found is None:
-            found = self._seen[scalar.value] = self._analyse(scalar.value)
+        found = self._analyst.analyse(scalar.value)
         if isinstance(found, tuple):
             for problem in found:
                 self._note_problem(scalar, problem)
@@ -112,6 +82,7 @@ class ConditionChecker:
             message = f"this is of type `{found.condition.expression.result_type}`, not a condition"
             self._context.findings.add(codes.NOT_A_CONDITION, inner_place(scalar), message, mend=mend)
             return None
+        self._remember(found)
         for literal in found.literals:
             self._check_literal(scalar, literal)
         for problem in found.portability:
@@ -129,7 +100,7 @@ class ConditionChecker:
             scalar: an expression that `check` has passed.
             strictly: why that is an error here; None where it is a warning.
         """
-        found = self._seen[scalar.value]
+        found = self._analyst.analyse(scalar.value)
         if isinstance(found, tuple):
             return
         # A guard that is misspelt is one mistake: the fact that it means to guard is not unguarded as well.
@@ -145,8 +116,8 @@ class ConditionChecker:
 
     def note_may_error(self, scalar: Scalar, condition: Condition) -> None:
         """Note every place where the condition of an invariant can be an error."""
-        for place in conditions.may_error(condition.expression.tree, self._absent):
-            if place.name in self._absent:
+        for place in conditions.may_error(condition.expression.tree, self._analyst.may_be_absent):
+            if place.name in self._analyst.may_be_absent:
                 message = f"`{place.name}` may be absent, and the condition of an invariant must never err"
                 mend = f'ask first: `"{place.name}" in known && ...`'
             else:
@@ -156,45 +127,27 @@ class ConditionChecker:
                 codes.INVARIANT_CAN_ERROR, scalar.part(place.start, place.end), message, mend=mend
             )
 
-    def note_negations(self, scalar: Scalar, condition: Condition) -> None:
+    def note_negations(self, scalar: Scalar) -> None:
         """Note each part that says where a rule does not apply; an exception would also say who let it off."""
-        for place in self._seen_negations(scalar.value, condition):
+        found = self._analyst.analyse(scalar.value)
+        for place in () if isinstance(found, tuple) else found.negations:
             message = f"this negation on `{place.name}` would read better as an exception"
             mend = "an exception carries an owner, a ticket and an end: put it under `except`"
             self._context.findings.add(codes.NEGATED_CONDITION, scalar.part(place.start, place.end), message, mend=mend)
 
-    def _seen_negations(self, text: str, condition: Condition) -> tuple[conditions.Place, ...]:
-        found = self._negations.get(text)
-        if found is None:
-            found = self._negations[text] = conditions.negations(condition.expression.tree)
-        return found
-
     def forms(self) -> dict[str, str]:
         """From each expression's text to a text that is the same for conditions that mean the same."""
-        return {text: found.form for text, found in self._seen.items() if not isinstance(found, tuple)}
+        return self._analyst.forms()
 
     def note_read(self, fact: str) -> None:
         """Remember that a fact is read outside an expression."""
         self._vocabulary.read.add(fact)
 
-    def _analyse(self, text: str) -> _Facts | tuple[Problem, ...]:
-        checked = check(text, self.declarations)
-        if not isinstance(checked, CheckedExpression):
-            return checked
-        tree = checked.tree
-        read = conditions.reads(tree)
-        literals = conditions.literals(tree)
+    def _remember(self, found: Analysis) -> None:
+        read = found.condition.reads
         self._vocabulary.read |= read
-        self._vocabulary.used |= {(literal.fact, literal.value) for literal in literals}
-        self._vocabulary.opaque |= read - {literal.fact for literal in literals}
-        return _Facts(
-            condition=Condition(checked, read),
-            literals=literals,
-            unguarded=conditions.unguarded(tree, self._absent),
-            constant=conditions.constant(tree),
-            portability=portability_problems(checked),
-            form=conditions.normal_form(tree),
-        )
+        self._vocabulary.used |= {(literal.fact, literal.value) for literal in found.literals}
+        self._vocabulary.opaque |= read - {literal.fact for literal in found.literals}
 
     def _note_problem(self, scalar: Scalar, problem: Problem) -> None:
         mend, message = problem.help, problem.message

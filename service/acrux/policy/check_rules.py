@@ -91,6 +91,9 @@ class RuleChecker:
     def _rule(self, node: MappingNode) -> CheckedRule | None:
         block = Block(node, RULE, self._context.reader)
         id_text = block.text("id")
+        if id_text is None:
+            # It may be any id: no test can name an unknown rule any more.
+            self._context.sections.broken.add("rules")
         rule_id = self._rule_ids.take(id_text)
         require = block.text("require")
         level = self._context.level(require, or_deny=True)
@@ -136,7 +139,7 @@ class RuleChecker:
         elif any(name.startswith("user.") for name in condition.reads):
             strictly = "before the login it mostly is: then this rule errs, and requires its level of everybody"
         self._conditions.note_unguarded(scalar, strictly=strictly)
-        self._conditions.note_negations(scalar, condition)
+        self._conditions.note_negations(scalar)
         return condition
 
     def _note_unnamed(self, block: Block) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from acrux.cel import Engine, Program
 from acrux.domain.facts import FactType
-from acrux.policy.check_conditions import declarations_of, facts_that_may_be_absent
+from acrux.policy.expressions import declarations_of, facts_that_may_be_absent
 from acrux.policy.facts import FactBuilder, Geography
 from acrux.policy.model import BreakGlass, CheckedPolicy, Condition, Invariant, Rule
 

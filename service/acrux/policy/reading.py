@@ -1,5 +1,6 @@
 """Typed reading of YAML nodes: what a scalar is, its place says. Every fault becomes a diagnostic; no policy words."""
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -19,6 +20,8 @@ E = TypeVar("E", bound=StrEnum)
 BOOLEANS: Final = {"true": True, "false": False}
 _YAML_BOOLEANS: Final = {"yes": "true", "on": "true", "y": "true", "no": "false", "off": "false", "n": "false"}
 MAX_TEXT: Final = 4096
+# C0 but for the tab and the line feed, DEL, C1.
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +205,7 @@ def text_fault(text: str, most: int) -> str | None:
     """What keeps a text from being printed in answers and logs, or None."""
     if len(text) > most:
         return f"is longer than {most} characters"
-    if any((char < " " and char not in "\n\t") or "\x7f" <= char <= "\x9f" for char in text):
+    if not text.isprintable() and _CONTROL.search(text):
         return "has a control character"
     return None
 
