@@ -12,7 +12,7 @@ RUN /opt/acrux/bin/pip install --no-deps --no-build-isolation .
 FROM python:3.13-slim-bookworm
 RUN groupadd --gid 10001 acrux \
     && useradd --uid 10001 --gid acrux --no-create-home --home-dir /var/lib/acrux --shell /usr/sbin/nologin acrux \
-    && install -d -o acrux -g acrux -m 0700 /var/lib/acrux /var/lib/acrux-keys
+    && install -d -o acrux -g acrux -m 0700 /var/lib/acrux /var/lib/acrux-keys /tokens
 COPY --from=build /opt/acrux /opt/acrux
 COPY policies /etc/acrux/policies
 ENV PATH=/opt/acrux/bin:$PATH \
