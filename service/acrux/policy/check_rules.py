@@ -135,9 +135,9 @@ class RuleChecker:
             return None
         strictly = None
         if strict_level == DENY:
-            strictly = "without it this rule errs, and an error denies"
+            strictly = "then this rule errs, and refuses everybody"
         elif any(name.startswith("user.") for name in condition.reads):
-            strictly = "before the login it mostly is: then this rule errs, and requires its level of everybody"
+            strictly = f"then this rule errs, and requires `{strict_level}` of everybody"
         self._conditions.note_unguarded(scalar, strictly=strictly)
         self._conditions.note_negations(scalar)
         return condition
