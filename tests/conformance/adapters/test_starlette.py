@@ -544,3 +544,39 @@ async def test_lifespan(make, acrux) -> None:
     async with party.adapter.lifespan(None):
         while party.client.ceiling() is None:  # noqa: ASYNC110 - the client has no event to wait for
             await asyncio.sleep(0.001)
+
+
+class Cache:
+    """A cache as Authlib wants one: what a server keeps of logins, rather than a cookie."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, str] = {}
+
+    async def get(self, key: str) -> str | None:
+        return self.kept.get(key)
+
+    async def set(self, key: str, value: str, _expires_in: int) -> None:
+        self.kept[key] = value
+
+    async def delete(self, key: str) -> None:
+        self.kept.pop(key, None)
+
+
+async def test_state_in_a_cache(make, acrux) -> None:
+    """Where Authlib keeps logins in a cache, so does the adapter: the cookie has only the mark of the login."""
+    party = make()
+    party.registration.framework.cache = cache = Cache()
+    url = await party.begin()
+    assert len(party.browser.cookies["session"]) < 300
+    assert len(cache.kept) == 1
+    assert (await party.come_back(url, acr=LOA1)).status_code == 302
+    assert len(cache.kept) == 1
+
+
+async def test_longest_ticket_fits_a_cookie(party, acrux, monkeypatch) -> None:
+    """Beside Authlib's own even the longest ticket fits the 4 KiB that browsers keep of a cookie."""
+    decide = acrux.decide
+    monkeypatch.setattr(acrux, "decide", lambda body: {**decide(body), "ticket": "x" * 2048})
+    await party.begin()
+    size = len("session=" + party.browser.cookies["session"])
+    assert size < 3800, size
