@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Final
 
 from acrux.domain.asking import NOTHING_REQUESTED, Asked, Requested, read_requested
@@ -18,6 +19,8 @@ DEFAULT: Final = "default"
 """The reason where no rule requires the decided level and the default does."""
 REQUESTED: Final = "requested"
 """The reason where only the relying party itself asked for the decided level."""
+_MOST_REMEMBERED: Final = 100_000
+"""How many conclusions are kept: callers choose what they request, so their number has no other bound."""
 _NOTHING_ASKED: Final = Wording(Asked((), {}), Accept("acr", (), None))
 _DENIED: Final = Wording(Asked((), {}), None)
 
@@ -25,9 +28,15 @@ _DENIED: Final = Wording(Asked((), {}), None)
 def requested_by(facts: Facts) -> Requested:
     """What the relying party's own request asks for."""
     acr_values: tuple[str, ...] = facts.values.get("request.acr_values", ())  # type: ignore[assignment] # as declared
-    if not acr_values and facts.requested_claims is None:
-        return NOTHING_REQUESTED
-    return read_requested(acr_values, facts.requested_claims)
+    if facts.requested_claims is not None:
+        return read_requested(acr_values, facts.requested_claims)
+    return _plainly_requested(acr_values) if acr_values else NOTHING_REQUESTED
+
+
+@lru_cache(maxsize=1024)
+def _plainly_requested(acr_values: tuple[str, ...]) -> Requested:
+    """Most relying parties that ask at all ask for the same in every request."""
+    return read_requested(acr_values, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +86,7 @@ class Concluder:
         self._levels = (*ladder.levels, DENY)
         between = len(ladder.rungs) - 1
         self._outcomes = (DecisionOutcome.BASELINE, *[DecisionOutcome.STEP_UP] * between, DecisionOutcome.DENY)
-        # Bounded by rules times providers: only shared standings are keys.
-        self._usual: dict[tuple[Standing | None, int, ProviderWording | None], _Conclusion] = {}
+        self._usual: dict[tuple[Standing | None, int, ProviderWording | None, Requested], _Conclusion] = {}
 
     def conclude(
         self,
@@ -106,8 +114,8 @@ class Concluder:
             UnmappedRequestedAcr: see `acrux.domain.asking.ask`.
         """
         own: int | None = values.get("request.max_age")  # type: ignore[assignment] # declared as an int
-        if own is None and requested is NOTHING_REQUESTED and floor is NO_FLOOR:
-            found = self._usually(standing, default_rank, wording)
+        if own is None and requested.claims is None and floor is NO_FLOOR and len(standing) <= 1:
+            found = self._usually(standing[0] if standing else None, default_rank, wording, requested)
         else:
             found = self._settle(standing, default_rank, wording, requested, floor.with_max_age(own))
         return Decision(
@@ -128,15 +136,19 @@ class Concluder:
             found.words.asked.dropped,
         )
 
-    def _usually(self, standing: list[Standing], default_rank: int, wording: ProviderWording | None) -> _Conclusion:
+    def _usually(
+        self, only: Standing | None, default_rank: int, wording: ProviderWording | None, requested: Requested
+    ) -> _Conclusion:
         """The same for at most one rule that stands as it is declared: settled once, then looked up."""
-        first = standing[0] if standing else None
-        if len(standing) > 1 or (first is not None and not first.shared):
-            return self._settle(standing, default_rank, wording, NOTHING_REQUESTED, NO_FLOOR)
-        key = (first, default_rank, wording)
+        standing = [] if only is None else [only]
+        if only is not None and not only.shared:
+            return self._settle(standing, default_rank, wording, requested, NO_FLOOR)
+        key = (only, default_rank, wording, requested)
         found = self._usual.get(key)
         if found is None:
-            found = self._usual[key] = self._settle(standing, default_rank, wording, NOTHING_REQUESTED, NO_FLOOR)
+            found = self._settle(standing, default_rank, wording, requested, NO_FLOOR)
+            if len(self._usual) < _MOST_REMEMBERED:
+                self._usual[key] = found
         return found
 
     def _settle(

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
-from acrux.cel import Program
+from acrux.cel import Activation, Program
 from acrux.domain.decision import Decision
 from acrux.domain.facts import Facts, FactValue
 from acrux.domain.identifiers import ClientName, RuleId
@@ -204,10 +204,12 @@ class Decider:
     def _circumstances(
         self, values: Mapping[str, FactValue], now: datetime, break_glass: Sequence[PreparedBreakGlass] | None = None
     ) -> Circumstances:
+        return Circumstances(values, now, self._activate, self._break_glass if break_glass is None else break_glass)
+
+    def _activate(self, values: Mapping[str, FactValue]) -> Activation:
         # What no condition reads need not be converted: half of a decision's time would go there.
         seen = {name: values[name] for name in self._read if name in values}
-        activation = self.compiled.engine.activation(seen, self.compiled.declarations)
-        return Circumstances(values, activation, now, self._break_glass if break_glass is None else break_glass)
+        return self.compiled.engine.activation(seen, self.compiled.declarations)
 
     def _stored_rank(self, level: str) -> int:
         try:

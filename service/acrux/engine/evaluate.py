@@ -1,6 +1,6 @@
 """Which rules stand in a request, and for what (policy-language.md, "What a decision is", 1 to 3). No combination."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 
 from acrux.cel import Activation
@@ -14,29 +14,37 @@ from acrux.policy.model import Rollout
 
 
 class Circumstances:
-    """One request as rules see it: its facts, made ready for an engine once, and its time.
+    """One request as rules see it: its facts and its time. The facts are made ready for the engine at most once.
 
     Args:
         values: the facts.
-        activation: the same for an engine's programs.
         now: `request.time`.
+        activate: makes the facts ready for programs.
         break_glass: the prepared entries, lowest first.
     """
 
-    __slots__ = ("_break_glass", "_matched", "activation", "now", "values")
+    __slots__ = ("_activate", "_activation", "_break_glass", "_matched", "now", "values")
 
     def __init__(
         self,
         values: Mapping[str, FactValue],
-        activation: Activation,
         now: datetime,
+        activate: Callable[[Mapping[str, FactValue]], Activation],
         break_glass: Sequence[PreparedBreakGlass],
     ) -> None:
         self.values = values
-        self.activation = activation
         self.now = now
+        self._activate = activate
+        self._activation: Activation | None = None
         self._break_glass = break_glass
         self._matched: PreparedBreakGlass | None = None
+
+    @property
+    def activation(self) -> Activation:
+        """The facts for programs. Made on first use: a login that no rule is about needs none."""
+        if self._activation is None:
+            self._activation = self._activate(self.values)
+        return self._activation
 
     def break_glass(self) -> PreparedBreakGlass | None:
         """The lowest active break-glass that matches; one that errors does not apply. Evaluated at most once."""
@@ -56,7 +64,7 @@ def standing_rules(
 
     `Errored` requires what `Matched` requires: a rule that can't be evaluated never opens a door.
     """
-    activation, now = circumstances.activation, circumstances.now
+    now = circumstances.now
     standing = []
     for rule in candidates:
         if rule.window is not None and not rule.window.holds(now):
@@ -66,7 +74,7 @@ def standing_rules(
             is_in, bucket = rolled_out(rule, rule.rollout, circumstances.values)
             if not is_in:
                 continue
-        outcome = rule.when.matches(activation)
+        outcome = rule.when.matches(circumstances.activation)
         if outcome is False:
             continue
         if outcome is True and bucket is None and not rule.exceptions and circumstances.break_glass() is None:

@@ -22,7 +22,7 @@ _NOTHING: Final[frozenset[str]] = frozenset()
 class UserRules:
     """The rules of a set whose outcome or requirement can depend on who the user is."""
 
-    __slots__ = ("_always_read", "_everybody_reads", "_index")
+    __slots__ = ("_always_read", "_any", "_everybody_reads", "_index")
 
     def __init__(
         self,
@@ -31,6 +31,7 @@ class UserRules:
         clients: Iterable[Client],
     ) -> None:
         on_users = [rule for rule in rules if _reads_user(rule)]
+        self._any = bool(on_users)
         self._index = CandidateIndex(on_users, clients if on_users else ())
         lowering = _NOTHING.union(*(entry.entry.when.reads for entry in break_glass))
         self._always_read = (lowering | _OWN_REQUEST) - _KNOWN_ANYWAY
@@ -42,6 +43,8 @@ class UserRules:
 
     def facts_read(self, name: str, client: Client | None) -> frozenset[str]:
         """The facts that those rules, their exceptions, their rollouts and break-glass read; empty without a rule."""
+        if not self._any:
+            return _NOTHING
         own = _reads(self._index.of_client_only(name, () if client is None else client.tags))
         read = own | self._everybody_reads
         return (read | self._always_read) - _KNOWN_ANYWAY if read else _NOTHING
