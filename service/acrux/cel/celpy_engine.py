@@ -84,14 +84,15 @@ _LONE_IDENT: Final = 3
 
 
 class _Evaluator(Evaluator):
-    """Errors of macros as values: celpy raises some through `&&` and `||`, which should absorb them."""
+    """Every error as a value where it arises: celpy raises some through `&&` and `||`, which should absorb them."""
 
     def sub_evaluator(self, ast: Any) -> Evaluator:
         return _Evaluator(ast, activation=self.activation)
 
-    def member_dot_arg(self, tree: Any) -> Any:
+    def _visit_tree(self, tree: Any) -> Any:
+        # In place of the library's method and not around it: the depth of the stack limits expressions.
         try:
-            return super().member_dot_arg(tree)
+            return getattr(self, tree.data)(tree)
         except CELEvalError as error:
             return error
         except (TypeError, ValueError, ArithmeticError, LookupError) as error:

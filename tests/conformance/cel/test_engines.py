@@ -196,6 +196,10 @@ CASES = [
     ("session.age.getMinutes()", 62),
     ("session.age.getSeconds()", 3723),
     ("session.age.getMilliseconds()", 5),
+    ('duration("-1.5s").getMilliseconds()', -500),
+    ('duration("-1ms").getMilliseconds()', -1),
+    ('timestamp("9999-12-31T23:59:59Z") + duration("1h") == request.time || true', True),
+    ("int(9223372036854775807.0 * 4.0) == 1 || true", True),
     ('client.id.matches("^ji")', True),
     ('matches(client.id, "r")', True),
     ('client.id.startsWith("j") && client.id.endsWith("a") && client.id.contains("ir")', True),
@@ -321,7 +325,7 @@ PROBES = {
 @pytest.mark.parametrize("fact", sorted(DECLARATIONS))
 @pytest.mark.parametrize("beside", ["alone", "beside others"])
 def test_an_absent_fact_is_an_error(engine, fact, beside):
-    """LAW: reading an absent fact errs, and so does its negation; `||` and `&&` absorb it on both sides; a guard avoids it."""
+    """LAW: reading an absent fact errs, its negation too; `||` and `&&` absorb it on both sides; a guard avoids it."""
     others = {name: VALUES[kind] for name, kind in DECLARATIONS.items() if name != fact} if beside != "alone" else {}
     others["known"] = ("other",)
     if fact == "known":
@@ -365,7 +369,7 @@ def test_bools_are_pythons(engine):
 
 @pytest.mark.parametrize("spoiled", ["a\0b", "a\ud800", "\0"])
 def test_a_text_that_an_engine_would_change_is_absent(engine, spoiled):
-    """LAW: NUL (where the C++ runtime cuts) and lone surrogates make the fact absent: it can't pass for another text."""
+    """LAW: NUL (where the C++ runtime cuts) and lone surrogates make a fact absent: it can't pass for another text."""
     facts = {"client.id": spoiled, "client.tags": ("x", spoiled)}
     assert isinstance(matches(engine, 'client.id == "a"', facts), EvaluationError)
     assert isinstance(matches(engine, '"x" in client.tags', facts), EvaluationError)
@@ -413,9 +417,8 @@ def test_a_program_may_be_shared_by_threads(engine):
 
     def run(name):
         activation = engine.activation({"client.id": name, "client.tags": ("x", "even", "odd")}, DECLARATIONS)
-        for _ in range(rounds):
-            if program.matches(activation) is not (name == "even"):
-                wrong.append(name)
+        outcomes = {program.matches(activation) for _ in range(rounds)}
+        wrong.extend(outcomes - {name == "even"})
 
     threads = [threading.Thread(target=run, args=(name,)) for name in ("even", "odd", "even", "odd")]
     sys.setswitchinterval(1e-5)

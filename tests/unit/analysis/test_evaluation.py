@@ -56,9 +56,11 @@ def test_facts_are_those_that_were_sent():
         NOW,
     )
     assert {name: value for name, value in facts.values.items() if name not in {"known", "request.time"}} == {
-        "client.id": "jira", "client.tags": (), "client.registered": False, "app.id": "app", "network.ip": "203.0.113.9",
+        "client.id": "jira", "client.tags": (), "client.registered": False, "app.id": "app",
+        "network.ip": "203.0.113.9",
         "network.zones": (), "network.trusted": False, "user.id": "u", "user.domain": "d", "user.groups": ("g",),
-        "device.managed": True, "device.platform": "p", "device.user_agent": "a", "browser.id": "b", "session.level": "mfa",
+        "device.managed": True, "device.platform": "p", "device.user_agent": "a", "browser.id": "b",
+        "session.level": "mfa",
         "session.age": timedelta(minutes=5), "request.acr_values": ("x",), "request.scopes": ("openid",),
         "request.prompt": "login", "request.max_age": 60, "attr.n": 1, "attr.r": 1.5, "attr.t": "x", "attr.b": True,
         "attr.l": ("x",), "attr.e": (),

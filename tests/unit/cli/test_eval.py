@@ -34,7 +34,8 @@ def test_mistakes_are_drawn():
     outcome = run("true &&\n client.tag == 'x'")
     assert outcome.exit_code == 1
     assert outcome.stdout == (
-        "error: unknown name `client.tag`\n  |  client.tag == 'x'\n  |  ^^^^^^^^^^\n  = help: did you mean `client.tags`?\n"
+        "error: unknown name `client.tag`\n  |  client.tag == 'x'\n  |  ^^^^^^^^^^\n"
+        "  = help: did you mean `client.tags`?\n"
     )
     assert run("1 / 0").stdout.startswith("error: ")
     assert run("f(1)").stdout == "error: unknown function `f`\n  | f(1)\n  | ^\n"

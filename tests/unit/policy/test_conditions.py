@@ -276,11 +276,12 @@ def test_negations(text, expected):
 
 SAME = [
     ('client.id=="a"', ' "a"  ==(client.id) // same'),
-    ('client.id == "a" && app.id == "b" && client.registered', 'client.registered && (app.id == "b" && client.id == "a")'),
+    ('client.id == "a" && app.id == "b" && client.registered',
+     'client.registered && (app.id == "b" && client.id == "a")'),
     ('client.id == "a" || client.id == "a"', 'client.id == "a"  ||  client.id == "a" || client.id == "a"'),
     ('client.id in ["a", "b"]', 'client.id in ["b", "a"]'),
     ('client.tags.exists(t, t == "a")', 'client.tags.exists(u, "a" == u)'),
-    ('client.tags.exists(t, client.tags.all(u, u == t))', 'client.tags.exists(u, client.tags.all(t, u == t))'),
+    ("client.tags.exists(t, client.tags.all(u, u == t))", "client.tags.exists(u, client.tags.all(t, u == t))"),
     ('{"a": 1, "b": 2} == {}', '{} == {"b": 2, "a": 1}'),
     ("client.id.startsWith('a')", '.client.id.startsWith("a")'),
 ]  # fmt: skip
