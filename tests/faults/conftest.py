@@ -6,4 +6,5 @@ import sys
 from pathlib import Path
 
 # Test folders are no packages; the end-to-end bed's parts (starting and stopping real programs) serve here too.
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "e2e"))
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parent / "e2e")]

@@ -16,7 +16,7 @@ from typing import Any, Final
 import acrux
 from acrux.decisionlog.errors import DecisionLogError
 from acrux.policy.model import CheckedPolicy
-from acrux.storage.database import StorageError
+from acrux.storage.database import DatabaseUrlInvalid, StorageError
 from acrux.wiring.last_good import LastGoodPolicy
 from acrux.wiring.layout import StateDirectory, StateInUse
 from acrux.wiring.messages import (
@@ -82,10 +82,12 @@ def serve(settings: ServeSettings, app_factory: str, *, say: Callable[[str], Non
         raise CannotServe(f"the state directory {settings.state} can't be used: {problem.strerror}") from problem
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(state.metrics)
     listening = _bind(settings)
-    try:
-        asyncio.run(Supervisor(settings, state, app_factory, [listening], say).run())
-    finally:
-        listening.close()
+    with listening:
+        try:
+            supervisor = Supervisor(settings, state, app_factory, [listening], say)
+        except DatabaseUrlInvalid as problem:
+            raise CannotServe(f"the database's URL can't be used: {problem}") from problem
+        asyncio.run(supervisor.run())
 
 
 class Supervisor:
