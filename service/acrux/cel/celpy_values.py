@@ -191,14 +191,14 @@ def timestamp(value: Any) -> Any:
         return celtypes.TimestampType(datetime.fromtimestamp(0, UTC) + timedelta(seconds=int(value)))
     if isinstance(value, str) and not _TIMESTAMP.fullmatch(value):
         raise ValueError("no RFC 3339 timestamp")
-    return celtypes.TimestampType(value)
+    return celtypes.TimestampType(value.upper() if isinstance(value, str) else value)
 
 
 def duration(value: Any) -> Any:
     """`duration(...)`: celpy knows days, CEL does not."""
     if isinstance(value, str) and not _DURATION.fullmatch(value):
         raise ValueError("no duration")
-    return celtypes.DurationType(value)
+    return celtypes.DurationType("0s" if value in {"0", "+0", "-0"} else value)
 
 
 def string(value: Any) -> Any:
@@ -206,6 +206,22 @@ def string(value: Any) -> Any:
     if isinstance(value, celtypes.BoolType):
         return celtypes.StringType("true" if value else "false")
     return celtypes.StringType(value)
+
+
+_WHOLE: Final = re.compile(r"\s*[-+]?[0-9]+\s*", re.ASCII)
+
+
+def _number_of(kind: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """`int(...)`, `uint(...)`, `double(...)`: Python reads `1_000`, and celpy hexadecimal."""
+
+    def called(value: Any) -> Any:
+        if isinstance(value, str):
+            if "_" in value or (kind is not celtypes.DoubleType and not _WHOLE.fullmatch(value)):
+                raise ValueError("no number")
+            return kind(celtypes.StringType(value.strip()))
+        return kind(value)
+
+    return called
 
 
 MENDED: Final[dict[str, Callable[..., Any]]] = {
@@ -217,10 +233,13 @@ MENDED: Final[dict[str, Callable[..., Any]]] = {
     "_!=_": unequal,
     "_in_": member,
     "_[_]": index,
+    "double": _number_of(celtypes.DoubleType),
     "duration": duration,
     "getMilliseconds": milliseconds,
+    "int": _number_of(celtypes.IntType),
     "matches": matches,
     "string": string,
     "timestamp": timestamp,
+    "uint": _number_of(celtypes.UintType),
 }
 """What is registered over celpy's own."""
