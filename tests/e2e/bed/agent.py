@@ -38,7 +38,8 @@ class Agent:
 
     def __init__(self, *stops: str) -> None:
         self.stops = stops
-        self.client = httpx.Client(timeout=30, trust_env=False)
+        # The servers close idle connections after 5 s, which is also httpx's own limit: stay clear of that race.
+        self.client = httpx.Client(timeout=30, trust_env=False, limits=httpx.Limits(keepalive_expiry=1))
 
     def __enter__(self) -> Self:
         return self
