@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
-from acrux.cel import Activation, Program
+from acrux.cel import Activation
 from acrux.domain.decision import Decision
 from acrux.domain.facts import Facts, FactValue
 from acrux.domain.identifiers import ClientName, RuleId
@@ -150,11 +150,6 @@ class Decider:
             return own, own
         requested = requested_by(facts).lowest_rank(self._wordings[built.provider.name].acr_map)
         return own if requested is None else max(own, requested), own
-
-    def holds(self, condition: Program, built: BuiltFacts) -> bool:
-        """Whether some other condition on facts, such as an invariant's `for`, is true of a request."""
-        activation = self.compiled.engine.activation(built.facts.values, self.compiled.declarations)
-        return condition.matches(activation) is True
 
     def matched(self, built: BuiltFacts, now: datetime) -> tuple[tuple[RuleId, ...], tuple[tuple[RuleId, str], ...]]:
         """The rules that match a request, and the exceptions (rule and id) that match and last, applied or not."""

@@ -1,5 +1,7 @@
 """Loading a set: what is wrong keeps it out."""
 
+from dataclasses import replace
+
 import pytest
 from built_sets import NOON, case, decide, decider, invariant, rule
 
@@ -85,6 +87,23 @@ def test_both_engines_agree_on_a_plain_set():
     )
     assert cross_check(ready) == ()
     assert cross_check(decider([], tests=(case("t", {}, level="basic"),), engine="celpy")) == ()
+
+
+def test_how_a_set_is_divided_into_files_never_matters():
+    """INVARIANT: the order of files never matters; only the revision tells one division from another."""
+    more = """\
+version: acrux/v1
+rules:
+  - {id: strict, description: All., owner: iam@example.com, when: 'app.id == "m"', require: mfa, max_age: 5m}
+"""
+    one, other = (
+        load_policy({first: SET.encode(), second: more.encode()}).decider
+        for first, second in (("a.yaml", "b.yaml"), ("b.yaml", "a.yaml"))
+    )
+    decisions = [replace(decide(ready, app_id="m"), policy_revision="") for ready in (one, other)]
+    assert decisions[0] == decisions[1]
+    assert decisions[0].rules == ("sso", "strict")
+    assert one.compiled.checked.revision != other.compiled.checked.revision
 
 
 class Stubborn:

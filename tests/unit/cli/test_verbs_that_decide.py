@@ -229,11 +229,12 @@ def test_explain_shows_what_was_asked_for_and_refuses_what_the_service_would(pol
         (["--client", "jira", "--now", "yesterday"], None, "no RFC 3339 time"),
         (["--facts", "-"], "{", "no JSON"),
         (["--facts", "-"], "[]", "a JSON object is wanted"),
-        (["--facts", "-"], '{"client": "jira", "session": {"level": "x"}}', "/session/level"),
+        (["--facts", "-"], '{"client": "jira", "attributes": {"vip": "x"}}', "/attributes/vip"),
     ],
 )
 def test_explain_says_what_is_wrong_with_its_arguments(policies, arguments, stdin, words):
     """Usage errors: exit code 2, the field named."""
+    (policies / "more.yaml").write_text("version: acrux/v1\nattributes: {vip: {type: bool}}\n")
     found = run("explain", policies, *arguments, stdin=stdin)
     assert found.exit_code == 2
     assert words in found.stderr

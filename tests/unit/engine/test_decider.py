@@ -15,6 +15,7 @@ from built_sets import (
     rule,
 )
 
+import acrux.engine.conclude
 from acrux.cel import load_engine
 from acrux.domain.decision import Accept, DecisionOutcome
 from acrux.engine import UnmappedRequestedAcr, decision_to_json, prepare
@@ -245,6 +246,15 @@ def test_a_caller_s_own_max_age_does_not_fill_the_memory():
     for seconds in range(1100):
         decide(ready, max_age_seconds=seconds)
     assert len(wording._made) <= 1024
+
+
+def test_conclusions_are_remembered_up_to_a_bound(monkeypatch):
+    """Callers choose what they request: what is remembered for them ends somewhere, and decisions stay the same."""
+    monkeypatch.setattr(acrux.engine.conclude, "_MOST_REMEMBERED", 1)
+    ready = decider([rule("r", JIRA)])
+    levels = [decide(ready, client_id=name).level for name in ("jira", "intranet", "nobody", "jira")]
+    assert levels == ["mfa", "basic", "mfa", "mfa"]
+    assert len(ready._concluder._usual) == 1
 
 
 def test_clients_in_several_drawers_and_zones_are_candidates_once():
