@@ -205,9 +205,7 @@ def _unknown_function(name: str, opening: int, tokens: Tokens) -> Problem:
     """At the name before the bracket; `cel.bind` whole where `cel` is no variable either."""
     last = opening - 1
     first = last
-    if "." in name:
-        first = tokens.chain_start(last)
-    elif tokens.word(last - 1) == "." and tokens.is_name(last - 2) and tokens.chain_start(last) == last - 2:
+    if tokens.word(last - 1) == "." and tokens.is_name(last - 2) and tokens.chain_start(last) == last - 2:
         before = tokens.word(last - 2)
         if before in {"cel", "optional", "base64", "sets", "lists", "regex", "proto", "math", "strings", "ip"}:
             first = last - 2
