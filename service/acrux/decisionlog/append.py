@@ -94,6 +94,7 @@ class LogWriter:
         self._wait_shipped = wait_shipped
         self._ship_timeout_seconds = ship_timeout_seconds
         self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
+        self._turn: list[_Waiting] = []  # what the event loop's present turn has appended; touched on the loop only
         self._closed = False  # nothing more is admitted
         self._ending = False  # the writer has met the end of the queue
         self._ended = False  # the writer is gone
@@ -107,7 +108,7 @@ class LogWriter:
     @property
     def waiting_count(self) -> int:
         """How many entries wait for the writer."""
-        return self._queue.qsize()
+        return self._queue.qsize() + len(self._turn)
 
     @property
     def available(self) -> bool:
@@ -133,7 +134,11 @@ class LogWriter:
         self._admit()
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Receipt] = loop.create_future()
-        self._put(_Waiting(entry, loop, future))
+        # Handed over together at the end of the loop's turn: waking the writer for each would have the two threads
+        # fight for the interpreter, and make batches of one where all that is ready could be one commit.
+        if not self._turn:
+            loop.call_soon(self._hand_over)
+        self._turn.append(_Waiting(entry, loop, future))
         return future
 
     async def append(self, entry: Entry) -> Receipt:
@@ -174,10 +179,15 @@ class LogWriter:
         self._thread.join()
         self._spool.close()
 
+    def _hand_over(self) -> None:
+        turn, self._turn = self._turn, []
+        for waiting in turn:
+            self._put(waiting)
+
     def _admit(self) -> None:
         if self._closed:
             raise LogUnavailable("the log is closed")
-        if self._queue.qsize() >= self._max_waiting:
+        if self.waiting_count >= self._max_waiting:
             raise LogUnavailable(f"{self._max_waiting} records wait already")
 
     def _put(self, waiting: _Waiting) -> None:
