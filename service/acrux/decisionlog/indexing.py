@@ -146,5 +146,10 @@ def _refuse_unstorable(columns: Mapping[str, Any], labels: tuple[Mapping[str, An
         if value is None or isinstance(value, bool):
             continue
         # PostgreSQL refuses NUL in text; what is too long for an index would be refused too.
-        if not isinstance(value, str) or "\x00" in value or len(value.encode()) > _MAX_VALUE_BYTES:
+        if not isinstance(value, str) or "\x00" in value or _is_long(value):
             raise ValueError("can't be searched by")
+
+
+def _is_long(value: str) -> bool:
+    # A character has four bytes at the most, so most values need not be encoded to be measured.
+    return len(value) > _MAX_VALUE_BYTES // 4 and len(value.encode()) > _MAX_VALUE_BYTES
