@@ -11,7 +11,6 @@ from fastapi import Depends, Request, Response, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import TypeAdapter
 
-from acrux.domain.facts import Json
 from acrux.engine import Decider
 from acrux.http.authentication import authenticate
 from acrux.http.bodies import parse_json, validate
@@ -46,24 +45,24 @@ class Call:
     request_id: str
     request: Request
 
-    async def json(self) -> Json:
-        """The body as JSON.
+    async def raw_body(self) -> bytes:
+        """The body, which says that it is JSON.
 
         Raises:
-            Problem: `unsupported_media_type`, `body_too_large` or `malformed`.
+            Problem: `unsupported_media_type` or `body_too_large`.
         """
         scope = self.request.scope
         check_length(header(scope, b"content-length"))
         check_media_type(header(scope, b"content-type"))
-        return parse_json(await read_body(self.request.receive))
+        return await read_body(self.request.receive)
 
     async def body(self, adapter: TypeAdapter[_Model]) -> _Model:
         """The body in its checked form.
 
         Raises:
-            Problem: as `json`, or `invalid_request`.
+            Problem: as `raw_body`, `malformed` or `invalid_request`.
         """
-        return validate(adapter, await self.json())
+        return validate(adapter, parse_json(await self.raw_body()))
 
     def decider(self) -> Decider:
         """The active set.

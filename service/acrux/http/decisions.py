@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Response
 
 from acrux.http.authentication import RELYING_PARTIES
 from acrux.http.calls import Call, caller
-from acrux.http.outcome import REQUEST, close_loop
+from acrux.http.outcome import close_loop
 from acrux.http.schemas import DecisionIdPath
 
 router: Final = APIRouter(tags=["decisions"])
@@ -28,5 +28,4 @@ async def outcome(call: Annotated[Call, Depends(caller(RELYING_PARTIES))], decis
 
     A verdict is always a 200. A decision is used up by its first verdict other than `invalid` and `mismatched`.
     """
-    body = await close_loop(call, decision_id, await call.body(REQUEST))
-    return Response(body, media_type="application/json")
+    return Response(await close_loop(call, decision_id), media_type="application/json")

@@ -1,19 +1,23 @@
 """Closing the loop: what the provider returned is judged against the decision, once. The verdict itself is oidc's."""
 
+import hashlib
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 import orjson
 from pydantic import TypeAdapter
 
 from acrux.decisionlog.recorder import Caller, Outcome, Returned
-from acrux.decisionlog.records import Entry
+from acrux.decisionlog.records import Idempotency, microseconds
 from acrux.domain.decision import Verdict
 from acrux.domain.identifiers import ClientName, DecisionId, Revision
 from acrux.engine import Decider
+from acrux.http.bodies import parse_json, validate
 from acrux.http.calls import Call, require_policy
-from acrux.http.deciding import append, with_receipt
+from acrux.http.deciding import Retries, append, with_receipt
+from acrux.http.envelope import header
+from acrux.http.idempotency import Retried, key_hash
 from acrux.http.problems import Code, Problem, from_invalid
 from acrux.http.schemas import OutcomeRequest, OutcomeWithClaims, OutcomeWithToken
 from acrux.http.single_use import Use, single_use
@@ -25,7 +29,7 @@ from acrux.oidc.tickets import InvalidTicket, Ticket
 from acrux.policy.model import Client, Provider
 from acrux.policy.request import RequestInvalid, check_claims
 
-REQUEST: Final[TypeAdapter[OutcomeWithToken | OutcomeWithClaims]] = TypeAdapter(OutcomeRequest)
+_REQUEST: Final[TypeAdapter[OutcomeWithToken | OutcomeWithClaims]] = TypeAdapter(OutcomeRequest)
 _UNREAD: Final = InvalidToken("not read: the ticket is invalid")
 _LARGEST_TIME_SECONDS: Final = 2**53
 
@@ -62,16 +66,28 @@ class Returning:
         )
 
 
-async def close_loop(call: Call, decision_id: str, request: OutcomeWithToken | OutcomeWithClaims) -> bytes:
-    """Judges, logs and answers.
+async def close_loop(call: Call, decision_id: str) -> bytes:
+    """Judges, logs and answers; a retry with the same `Idempotency-Key` has the first answer.
 
     Raises:
         Problem: `not_found` for another client's decision, `no_policy`, `keys_unavailable`, `log_unavailable`.
     """
+    body = await call.raw_body()
+    key = header(call.request.scope, b"idempotency-key")
+    if key is None:
+        return await _close(call, decision_id, body, None)
+    retries = Retries(key_hash(call.token, f"outcome {decision_id}", key), hashlib.sha256(body).digest())
+    async with Retried(call.services, call.shared).answer(retries) as known:
+        return known if known is not None else await _close(call, decision_id, body, retries)
+
+
+async def _close(call: Call, decision_id: str, body: bytes, retries: Retries | None) -> bytes:
+    request = validate(_REQUEST, parse_json(body))
     if isinstance(request, OutcomeWithClaims):
         _check_claims(request.claims)
     returning = await _read(call, DecisionId(decision_id), request)
-    async with single_use(call.services, call.shared, returning.decision_id) as use:
+    claimant = None if retries is None else retries.key_hash
+    async with single_use(call.services, call.shared, returning.decision_id, claimant) as use:
         judgement = returning.judge(already_used=use.already_used)
         if judgement.verdict.uses_up and not await use.claim():
             judgement = returning.judge(already_used=True)
@@ -80,7 +96,7 @@ async def close_loop(call: Call, decision_id: str, request: OutcomeWithToken | O
             retry = await decide_twice(call, returning.decider, returning.ticket, judgement, returning.now)
         if retry is not None:
             judgement = replace(judgement, verdict=Verdict.INSUFFICIENT)
-        return await _log(returning, judgement, retry, use)
+        return await _log(returning, judgement, retry, use, retries)
 
 
 async def _read(call: Call, decision_id: DecisionId, request: OutcomeWithToken | OutcomeWithClaims) -> Returning:
@@ -128,7 +144,9 @@ def _check_claims(claims: dict[str, Any]) -> None:
         raise from_invalid(invalid, "/claims") from None
 
 
-async def _log(returning: Returning, judgement: Judgement, retry: Retry | None, use: Use) -> bytes:
+async def _log(
+    returning: Returning, judgement: Judgement, retry: Retry | None, use: Use, retries: Retries | None
+) -> bytes:
     call, ticket = returning.call, returning.ticket
     services = call.services
     outcome = Outcome(
@@ -152,12 +170,6 @@ async def _log(returning: Returning, judgement: Judgement, retry: Retry | None, 
             provider=ticket.provider,
             revision=ticket.revision,
         )
-    entry: Entry = services.recorder.outcome(outcome, caller=Caller(call.request_id, None, call.token.id))
-    if use.already_used:
-        # A `denied` is said as often as it is asked for, but it uses its decision up once.
-        entry = replace(entry, uses_up=False)
-    receipt = await append(services, entry)
-    services.metrics.verdicts[judgement.verdict] += 1
     told: dict[str, Any] = {
         "verdict": judgement.verdict,
         "admit": outcome.admit,
@@ -165,7 +177,21 @@ async def _log(returning: Returning, judgement: Judgement, retry: Retry | None, 
         "decision_id": returning.decision_id,
         "retry": None if retry is None else orjson.Fragment(retry.answer),
     }
-    return with_receipt(orjson.dumps(told), receipt)
+    answer = orjson.dumps(told)
+    kept_until = returning.now + timedelta(seconds=services.settings.decision_ttl_seconds)
+    entry = services.recorder.outcome(
+        outcome,
+        caller=Caller(call.request_id, None, call.token.id),
+        idempotency=None
+        if retries is None
+        else Idempotency(retries.key_hash, retries.request_hash, microseconds(kept_until), answer),
+    )
+    if use.already_used:
+        # A `denied` is said as often as it is asked for, but it uses its decision up once.
+        entry = replace(entry, uses_up=False)
+    receipt = await append(services, entry)
+    services.metrics.verdicts[judgement.verdict] += 1
+    return with_receipt(answer, receipt)
 
 
 def _for_log(returning: Returning, judgement: Judgement) -> Returned:

@@ -33,7 +33,7 @@ class SharedLookups:
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="shared")
         self._rest_until_seconds = float("-inf")
 
-    async def ask(self, question: Callable[[], _Found]) -> _Found:
+    async def ask(self, question: Callable[[], _Found], *, timeout_seconds: float = TIMEOUT_SECONDS) -> _Found:
         """What a blocking question finds.
 
         Raises:
@@ -44,7 +44,7 @@ class SharedLookups:
             self._services.metrics.unshared_lookups_count += 1
             raise Away
         try:
-            async with asyncio.timeout(TIMEOUT_SECONDS):
+            async with asyncio.timeout(timeout_seconds):
                 return await loop.run_in_executor(self._pool, question)
         except (DatabaseUnavailable, TimeoutError) as failure:
             self._rest_until_seconds = loop.time() + REST_SECONDS

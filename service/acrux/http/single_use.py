@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Final
 
 from acrux.decisionlog.errors import LockTimeout, LogUnavailable
 from acrux.decisionlog.records import microseconds
@@ -10,7 +11,11 @@ from acrux.domain.identifiers import DecisionId
 from acrux.http.problems import Code, Problem
 from acrux.http.shared import Away, SharedLookups
 from acrux.storage import consumptions
+from acrux.storage.database import Transaction
 from acrux.wiring.services import Services
+
+CLAIM_TIMEOUT_SECONDS: Final = 2.0
+"""Longer than other look-ups: giving up on a database that is only slow would give up single use on every node."""
 
 
 @dataclass(slots=True)
@@ -18,11 +23,13 @@ class Use:
     """The one use of a decision, while nobody else of this node can have it.
 
     Attributes:
+        claimant: the hash of the caller's idempotency key: whoever claimed and then died may claim again.
         outcome_id: what the use will be known by.
         already_used: whether somebody had it before.
     """
 
     decision_id: DecisionId
+    claimant: bytes | None
     outcome_id: str
     already_used: bool
     services: Services
@@ -40,27 +47,29 @@ class Use:
             return False
         if not self.services.log.available:
             raise _unavailable(self.services)
-        database = self.services.database
-        at_us = microseconds(self.services.clock())
         try:
-            self.already_used = not await self.shared.ask(
-                lambda: database.write(
-                    lambda transaction: consumptions.claim(
-                        transaction,
-                        decision_id=self.decision_id,
-                        outcome_id=self.outcome_id,
-                        claimant=None,
-                        at_us=at_us,
-                    )
-                )
+            claimed = await self.shared.ask(
+                lambda: self.services.database.write(self._claim), timeout_seconds=CLAIM_TIMEOUT_SECONDS
             )
         except Away:
             return True
-        return not self.already_used
+        self.already_used = not claimed
+        return claimed
+
+    def _claim(self, transaction: Transaction) -> bool:
+        return consumptions.claim(
+            transaction,
+            decision_id=self.decision_id,
+            outcome_id=self.outcome_id,
+            claimant=self.claimant,
+            at_us=microseconds(self.services.clock()),
+        )
 
 
 @asynccontextmanager
-async def single_use(services: Services, shared: SharedLookups, decision_id: DecisionId) -> AsyncIterator[Use]:
+async def single_use(
+    services: Services, shared: SharedLookups, decision_id: DecisionId, claimant: bytes | None
+) -> AsyncIterator[Use]:
     """The use of a decision, exclusively on this node.
 
     Raises:
@@ -69,7 +78,7 @@ async def single_use(services: Services, shared: SharedLookups, decision_id: Dec
     try:
         async with services.node.locked("decision", decision_id.encode()):
             used = services.node.find_outcome(decision_id) is not None
-            yield Use(decision_id, services.new_id(), used, services, shared)
+            yield Use(decision_id, claimant, services.new_id(), used, services, shared)
     except (LockTimeout, LogUnavailable, OSError) as failure:
         raise _unavailable(services) from failure
 

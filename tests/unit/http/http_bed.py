@@ -16,6 +16,7 @@ from acrux.decisionlog.append import LogWriter
 from acrux.decisionlog.node import NodeSpools
 from acrux.decisionlog.recorder import Recorder
 from acrux.decisionlog.sealing import Keyring
+from acrux.decisionlog.shipper import Shipper
 from acrux.decisionlog.spool import Spool
 from acrux.domain.identifiers import ClientName, StreamId
 from acrux.http.app import create_app
@@ -151,7 +152,6 @@ class Bed:
         if self.migrated:
             upgrade(self.database)
         self.reported = ReloadReport(self.holder.revision, changed=False)
-        self.keys = KeyCache(Fetcher())
         self.services = Services(
             policy=self.holder,
             log=self.writer,
@@ -159,7 +159,7 @@ class Bed:
             node=self.node,
             database=self.database,
             tickets=TicketSealer(keyring.derive("tickets")[0]),
-            verifier=Verifier(self.keys),
+            verifier=Verifier(KeyCache(Fetcher())),
             tokens=TokenCache(self._fetch_tokens, dict(self.tokens)),
             keyring=keyring,
             metrics=Metrics(),
@@ -191,6 +191,13 @@ class Bed:
             base_url="http://acrux.example.com",
             headers={} if token is None else bearer(token),
         )
+
+    def ship(self) -> None:
+        """Moves everything that is spooled into the database."""
+        shipper = Shipper(self.database, self.node.spool_directory, on_shipped=lambda _stream, _position: None)
+        while shipper.ship_once():
+            pass
+        shipper.close()
 
     def close(self) -> None:
         """Gives everything up."""
