@@ -66,10 +66,11 @@ def check_max_ages(
         return
     if context.max_age_places:
         check.note(context.max_age_places[0], min(never))
-    clients_by_tag: dict[str, frozenset[str]] = {}
+    tagged: dict[str, set[str]] = {}
     for client in clients.values():
         for tag in client.tags:
-            clients_by_tag[tag] = clients_by_tag.get(tag, frozenset()) | {str(client.name)}
+            tagged.setdefault(tag, set()).add(str(client.name))
+    clients_by_tag = {tag: frozenset(names) for tag, names in tagged.items()}
     for checked in rules:
         if checked.max_age is None or checked.rule.mode is RuleMode.OFF:
             continue

@@ -52,12 +52,8 @@ def read_given(context: CheckContext, attributes: Mapping[str, Attribute], node:
     block = Block(node, GIVEN, context.reader)
     tree: GivenTree = {}
     client = block.node_of("client")
-    if isinstance(client, MappingNode):
-        tree["client"] = _part(context, "client", client, {"id": FactType.STRING})
-    elif client is not None:
-        name = context.reader.text(client, "client")
-        if name is not None:
-            tree["client"] = {"id": Leaf(name.value, name.span)}
+    if client is not None:
+        tree["client"] = _client(context, client)
     for part, members in _PARTS.items():
         inner = block.node_of(part)
         mapping = None if inner is None else context.reader.mapping(inner, part)
@@ -72,6 +68,15 @@ def read_given(context: CheckContext, attributes: Mapping[str, Attribute], node:
         if text is not None:
             tree[key] = Leaf(text.value, text.span)
     return tree
+
+
+def _client(context: CheckContext, node: Node) -> GivenTree:
+    """The client, by name or as an object; one that can't be read is there all the same, so that it is not missing."""
+    if isinstance(node, MappingNode):
+        tree = _part(context, "client", node, {"id": FactType.STRING})
+        return tree if tree or node.get("id") is None else {"id": Leaf("unreadable", node.span)}
+    name = context.reader.text(node, "client")
+    return {"id": Leaf("unreadable", node.span) if name is None else Leaf(name.value, name.span)}
 
 
 def _part(context: CheckContext, part: str, node: MappingNode, members: Mapping[str, FactType]) -> GivenTree:

@@ -88,11 +88,6 @@ def is_empty(node: Node) -> bool:
     return isinstance(node, Scalar) and node.value == "" and node.start == node.end
 
 
-def written(scalar: Scalar) -> Written[str]:
-    """A scalar's text and place."""
-    return Written(scalar.value, scalar)
-
-
 class Reader:
     """Reads nodes as the types of the language; a fault is noted, and None is the answer."""
 
