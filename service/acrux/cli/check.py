@@ -80,7 +80,7 @@ def _report(checked: Checked, form: str, prefix: str) -> None:
         case "github":
             click.echo(to_github(found, sources, prefix=prefix), nl=False)
         case "sarif":
-            click.echo(json.dumps(to_sarif(found, sources, prefix=prefix), indent=2, ensure_ascii=False))
+            click.echo(json.dumps(to_sarif(found, sources, prefix=prefix), indent=2))
         case _:
             color = sys.stdout.isatty() and "NO_COLOR" not in os.environ
             click.echo(draw_text(found, sources, color=color, prefix=prefix), nl=False, color=color)
