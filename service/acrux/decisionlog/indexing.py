@@ -12,6 +12,7 @@ from acrux.decisionlog.records import Kind
 
 # An index entry of PostgreSQL holds some 2,700 bytes, and a key has a time and a stream besides.
 _MAX_VALUE_BYTES: Final = 2_048
+_NUL: Final = rb"\u0000"
 _POISON: Final = (ValueError, KeyError, TypeError, AttributeError)
 
 
@@ -38,7 +39,7 @@ def index(stream: str, row: SpooledRow) -> Indexed:
         content = orjson.loads(row.body)["content"]
         columns = _columns(row, content)
         labels = _labels(stream, row, content)
-        _refuse_unstorable(columns, labels)
+        _refuse_unstorable(row, columns, labels)
         consumption = _consumption(row, content)
     except _POISON:
         return bare(stream, row)
@@ -141,15 +142,16 @@ def _consumption(row: SpooledRow, content: Mapping[str, Any]) -> Mapping[str, An
     }
 
 
-def _refuse_unstorable(columns: Mapping[str, Any], labels: tuple[Mapping[str, Any], ...]) -> None:
-    for value in (*columns.values(), *(label["value"] for label in labels)):
-        if value is None or isinstance(value, bool):
+def _refuse_unstorable(row: SpooledRow, columns: Mapping[str, Any], labels: tuple[Mapping[str, Any], ...]) -> None:
+    # A short body has no long value, and one without an escaped NUL has none: then only the types are left to see.
+    harmless = len(row.body) <= _MAX_VALUE_BYTES and _NUL not in row.body
+    for value in (*columns.values(), *[label["value"] for label in labels]):
+        if value is None or value is True or value is False:
             continue
         # PostgreSQL refuses NUL in text; what is too long for an index would be refused too.
-        if not isinstance(value, str) or "\x00" in value or _is_long(value):
+        if not isinstance(value, str) or not (harmless or _fits(value)):
             raise ValueError("can't be searched by")
 
 
-def _is_long(value: str) -> bool:
-    # A character has four bytes at the most, so most values need not be encoded to be measured.
-    return len(value) > _MAX_VALUE_BYTES // 4 and len(value.encode()) > _MAX_VALUE_BYTES
+def _fits(value: str) -> bool:
+    return "\x00" not in value and len(value.encode()) <= _MAX_VALUE_BYTES

@@ -24,6 +24,7 @@ _KEY_ID_BYTES: Final = 4
 _NONCE_BYTES: Final = 12
 _HEADER_BYTES: Final = _KEY_ID_BYTES + _NONCE_BYTES
 _MAX_CACHED_SEALERS: Final = 1024
+_MAX_CACHED_PSEUDONYMS: Final = 8192
 
 
 def load_or_create_service_key(path: Path) -> tuple[bytes, ...]:
@@ -146,12 +147,13 @@ class Keyring:
         old_keys: earlier ones, which open and look up but never seal.
     """
 
-    __slots__ = ("_pseudonym_keys", "_sealers", "_service_keys")
+    __slots__ = ("_pseudonym_keys", "_pseudonyms", "_sealers", "_service_keys")
 
     def __init__(self, service_key: bytes, old_keys: tuple[bytes, ...] = ()) -> None:
         self._service_keys = (service_key, *old_keys)
         self._sealers: dict[str, Sealer] = {}
         self._pseudonym_keys = self.derive("pseudonyms")
+        self._pseudonyms: dict[str, str] = {}
 
     @classmethod
     def load_or_create(cls, path: Path) -> "Keyring":
@@ -181,7 +183,13 @@ class Keyring:
 
     def pseudonym(self, value: str) -> str:
         """An HMAC of a value under the present key, 64 hexadecimal digits: equal values can be found, not read."""
-        return hmac.digest(self._pseudonym_keys[0], value.encode(), "sha256").hex()
+        # Remembered, since the same people log in again and again: names, which the process sees in clear anyway.
+        found = self._pseudonyms.get(value)
+        if found is None:
+            if len(self._pseudonyms) >= _MAX_CACHED_PSEUDONYMS:
+                self._pseudonyms.clear()
+            found = self._pseudonyms[value] = hmac.digest(self._pseudonym_keys[0], value.encode(), "sha256").hex()
+        return found
 
     def pseudonyms(self, value: str) -> tuple[str, ...]:
         """The HMACs of a value under every key, the present one first: what to look for after a rotation."""

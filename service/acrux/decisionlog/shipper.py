@@ -21,7 +21,7 @@ from acrux.storage import idempotency, streams
 from acrux.storage.database import Database, DatabaseUnavailable, RowRefused, StorageError
 
 _LOG: Final = logging.getLogger(__name__)
-DEFAULT_POLL_SECONDS: Final = 0.05
+DEFAULT_POLL_SECONDS: Final = 0.1
 DEFAULT_RETENTION_SECONDS: Final = 24 * 3600
 _UPKEEP_SECONDS: Final = 5.0
 _BATCH_ROWS: Final = 1_000

@@ -94,7 +94,8 @@ class Facts:
 def format_timestamp(at: datetime) -> str:
     """An aware time as RFC 3339 in UTC with microseconds, ending in `Z`."""
     # Not `strftime`, whose `%Y` has no leading zeros on every platform, and which is slower.
-    return at.astimezone(UTC).isoformat(timespec="microseconds")[:-6] + "Z"
+    utc = at if at.tzinfo is UTC else at.astimezone(UTC)
+    return utc.isoformat(timespec="microseconds")[:-6] + "Z"
 
 
 def fact_to_json(value: FactValue) -> Json:

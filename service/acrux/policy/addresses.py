@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Final, TypeAlias
 
@@ -15,6 +16,13 @@ _LOW_32_BITS: Final = 0xFFFF_FFFF
 # What proxies and sockets hang on to an address: brackets, a port, a zone id (RFC 3986 section 3.2.2, RFC 6874).
 _BRACKETED: Final = re.compile(r"\[([^\[\]]*)\](?::\d{1,5})?")
 _WITH_PORT: Final = re.compile(r"(\d{1,3}(?:\.\d{1,3}){3}):\d{1,5}")
+
+
+@lru_cache(maxsize=8192)
+def normalise_address(text: str) -> tuple[Address, str] | None:
+    """`parse_address` and the address as text, remembered: the same offices and homes log in again and again."""
+    found = parse_address(text)
+    return None if found is None else (found, str(found))
 
 
 def parse_address(text: str) -> Address | None:

@@ -6,7 +6,7 @@ from typing import Final, Protocol
 
 from acrux.domain.facts import ATTRIBUTE_PREFIX, UNKNOWN_ZONE, Facts, FactType, FactValue, Json, fact_from_json
 from acrux.domain.request import DecideRequest
-from acrux.policy.addresses import ZoneMap, Zones, parse_address
+from acrux.policy.addresses import ZoneMap, Zones, normalise_address, parse_address
 from acrux.policy.model import CheckedPolicy, Client, Provider
 from acrux.policy.request import FieldError, RequestInvalid
 from acrux.policy.times import parse_timestamp
@@ -91,7 +91,7 @@ class FactBuilder:
             "client.tags": () if client is None else client.tags,
             "client.registered": client is not None,
             "app.id": request.app_id or "",
-            "request.time": now.astimezone(UTC),
+            "request.time": now if now.tzinfo is UTC else now.astimezone(UTC),
             "request.acr_values": request.acr_values,
             "request.scopes": request.scopes,
             "request.prompt": request.prompt,
@@ -118,13 +118,14 @@ class FactBuilder:
         return self._clients.get(sent) or (None, self._default_provider)
 
     def _add_network(self, values: dict[str, FactValue], ip: str | None) -> None:
-        address = None if ip is None else parse_address(ip)
-        if address is None:
+        known = None if ip is None else normalise_address(ip)
+        if known is None:
             values["network.ip"], zones = "", _UNKNOWN
         else:
-            values["network.ip"], zones = str(address), self._zones.zones_of(address)
+            address, text = known
+            values["network.ip"], zones = text, self._zones.zones_of(address)
             if self._geography is not None:
-                values["network.country"], values["network.asn"] = self._geography.place_of(str(address))
+                values["network.country"], values["network.asn"] = self._geography.place_of(text)
         values["network.zones"], values["network.trusted"] = zones.names, zones.trusted
 
     def _add_attributes(self, values: dict[str, FactValue], request: DecideRequest) -> int:

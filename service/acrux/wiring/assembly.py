@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from uuid_utils.compat import uuid7
+import uuid_utils
 
 from acrux.decisionlog.append import LogWriter
 from acrux.decisionlog.node import NodeSpools
@@ -64,7 +64,7 @@ async def assemble(start: Start, link: SupervisorLink, holder: PolicyHolder) -> 
     present, *old = start.service_keys
     keyring = Keyring(present, tuple(old))
     ticket_key, *old_ticket_keys = keyring.derive(TICKETS)
-    stream = StreamId(str(uuid7()))
+    stream = StreamId(_new_id())
     writer = LogWriter(
         await asyncio.to_thread(Spool, state.spool, stream),
         node=state.node_id(),
@@ -106,4 +106,5 @@ def _utc_now() -> datetime:
 
 
 def _new_id() -> str:
-    return str(uuid7())
+    # The plain module's text is made in native code; `compat` goes through the standard library's class.
+    return str(uuid_utils.uuid7())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import importlib
 import logging
 import pickle
@@ -31,6 +32,8 @@ KEEP_ALIVE_SECONDS: Final = 75
 DRAIN_SECONDS: Final = 30
 BACKLOG: Final = 2048
 TICK_SECONDS: Final = 1.0
+YOUNG_OBJECTS: Final = 20_000
+"""How many new objects start a garbage collection: a request makes hundreds, nearly all of which need none."""
 LARGEST_HEADERS_BYTES: Final = 64 * 1024
 
 
@@ -113,6 +116,9 @@ class Worker:
         engine = load_engine(self._start.settings.cel_engine)
         decider = await asyncio.to_thread(lambda: prepare(compile_policy(pickle.loads(pickled), engine)))  # noqa: S301 - from the supervisor
         self._holder.swap(decider, loaded_at)
+        # The set stays for long: collections, which would go through all of it again and again, leave it alone.
+        gc.collect()
+        gc.freeze()
 
     async def _tick(self) -> None:
         services = self._assembly.services
@@ -162,6 +168,7 @@ async def _run(channel_descriptor: int, listening_descriptors: list[int]) -> Non
 def main() -> None:
     """The worker's program: its arguments are the descriptors of its channel and of the listening sockets."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s worker[%(process)d] %(levelname)s %(message)s")
+    gc.set_threshold(YOUNG_OBJECTS, 20, 50)
     channel_descriptor, *listening_descriptors = (int(argument) for argument in sys.argv[1:])
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_run(channel_descriptor, listening_descriptors))
