@@ -14,7 +14,7 @@ from pydantic import TypeAdapter
 from acrux.engine import Decider
 from acrux.http.authentication import authenticate
 from acrux.http.bodies import parse_json, validate
-from acrux.http.envelope import check_length, check_media_type, header, read_body
+from acrux.http.envelope import Disconnected, check_length, check_media_type, header, read_body
 from acrux.http.problems import Code, Problem, field_problem
 from acrux.http.shared import SharedLookups
 from acrux.storage.database import DatabaseUnavailable
@@ -54,7 +54,11 @@ class Call:
         scope = self.request.scope
         check_length(header(scope, b"content-length"))
         check_media_type(header(scope, b"content-type"))
-        return await read_body(self.request.receive)
+        try:
+            return await read_body(self.request.receive)
+        except Disconnected:
+            # Nobody reads this answer; it only ends the request.
+            raise Problem(Code.MALFORMED, "the caller went away before its body was here") from None
 
     async def body(self, adapter: TypeAdapter[_Model]) -> _Model:
         """The body in its checked form.

@@ -31,7 +31,10 @@ async def readyz(request: Request, _documented: _Credentials) -> Response:
     content: dict[str, Any] = {"status": "ready" if ready else "not_ready"}
     if await _has_token(services, request):
         content |= {"policy": _policy(services), "log": _log(services)}
-    return answer(content, 200 if ready else 503)
+    response = answer(content, 200 if ready else 503)
+    if not ready:
+        response.headers["retry-after"] = str(services.settings.retry_after_seconds)
+    return response
 
 
 @router.get("/metrics", operation_id="metrics", dependencies=NO_QUERY)

@@ -16,7 +16,7 @@ from acrux.http.problems import Code, Problem, field_problem
 from acrux.http.schemas import DecisionIdPath, DecisionsQuery
 from acrux.policy.load import check_files
 from acrux.policy.model import Rule
-from acrux.wiring.services import Services
+from acrux.storage.database import Database
 
 router: Final = APIRouter(tags=["decisions"])
 _HELD_RULES: Final = 4
@@ -31,11 +31,11 @@ async def decisions(
     query: Annotated[DecisionsQuery, Query()],
 ) -> Response:
     """Decisions, the newest first. A value after `!` excludes; `verdict=none` finds logins that never came back."""
-    parameters = query.model_dump(exclude_none=True, by_alias=True, exclude={"limit", "cursor"})
+    parameters = query.model_dump(exclude_unset=True, by_alias=True, exclude={"limit", "cursor"})
     try:
         filters = Filters.parse(parameters)
         page = await from_database(
-            lambda: _queries(call).list(filters, open_facts=True, limit=query.limit, cursor=query.cursor)
+            lambda: _queries(call).list(filters, open_facts=True, limit=query.limit, cursor=query.cursor or None)
         )
     except FilterInvalid as invalid:
         raise field_problem(query_pointer(invalid.parameter), invalid.message) from None
@@ -76,7 +76,7 @@ async def _rules_as_decided(call: Call, found: FoundDecision) -> list[dict[str, 
         rules: _Rules | None = {rule.id: rule for rule in held.compiled.checked.rules}
     else:
         async with _ONE_SET:
-            rules = await from_database(lambda: _stored_rules(call.services, found.revision))
+            rules = await from_database(lambda: _stored_rules(call.services.database, found.revision))
     if rules is None:
         return None
     names = [effect["id"] for effect in found.effects if isinstance(effect, dict)]
@@ -84,9 +84,9 @@ async def _rules_as_decided(call: Call, found: FoundDecision) -> list[dict[str, 
 
 
 @lru_cache(maxsize=_HELD_RULES)
-def _stored_rules(services: Services, revision: str) -> _Rules | None:
+def _stored_rules(database: Database, revision: str) -> _Rules | None:
     """The rules of a stored set; None where it is not stored, or is of a language that this version does not read."""
-    files = load_revision(services.database, revision)
+    files = load_revision(database, revision)
     checked = None if files is None else check_files(files, now=None).policy
     return None if checked is None else {rule.id: rule for rule in checked.rules}
 

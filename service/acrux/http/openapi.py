@@ -64,7 +64,7 @@ def _complete(operation: dict[str, Any], described: Operation) -> None:
             "content": {_JSON: {"schema": _reference(described.request), "example": described.request_example}},
         }
     for parameter in operation.get("parameters", []):
-        parameter["schema"].pop("title", None)
+        _tidy(parameter["schema"])
         if parameter["name"] in described.parameter_examples:
             parameter["example"] = described.parameter_examples[parameter["name"]]
     operation["parameters"] = [*operation.get("parameters", []), *described.header_parameters]

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Final, Literal
 
 from fastapi import Path
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
-from pydantic.json_schema import SkipJsonSchema, WithJsonSchema
+from pydantic.json_schema import WithJsonSchema
 
 from acrux.http.bodies import PRINTABLE, Id, LongText, Text
 
@@ -48,7 +48,7 @@ class Shape(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-QueryTime = Annotated[str, Field(max_length=64, json_schema_extra={"format": "date-time"})] | SkipJsonSchema[None]
+QueryTime = Annotated[str, Field(max_length=64, json_schema_extra={"format": "date-time"})]
 SentTimestamp = Annotated[str, Field(strict=True, max_length=64, json_schema_extra={"format": "date-time"})]
 
 
@@ -99,31 +99,31 @@ _CHOICE = r"^(![^\x00-\x1f\x7f-\x9f]{1,256}|[^!\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7
 _VERDICT_CHOICE = (
     "^!?(invalid|mismatched|denied|replayed|expired|missing|downgraded|stale|insufficient|satisfied|none)$"
 )
-Choice = Annotated[str, Field(pattern=_CHOICE)] | SkipJsonSchema[None]
+Choice = Annotated[str, Field(pattern=_CHOICE)]
 DecisionIdPath = Annotated[str, Path(pattern=DECISION_ID_PATTERN, description="The decision.")]
 
 
 class DecisionsQuery(Shape):
-    """Which decisions. All filters must fit; a value after `!` excludes."""
+    """Which decisions. All filters must fit; a value after `!` excludes. "" stands for "not sent"."""
 
-    client: Choice = Field(None, description="A client's name.")
-    app: Choice = Field(None, description="The source application.")
-    level: Choice = Field(None, description="The decided level, or `deny`.")
-    rule: Choice = Field(None, description="A rule that matched or errored.")
-    verdict: Annotated[str, Field(pattern=_VERDICT_CHOICE)] | SkipJsonSchema[None] = Field(
-        None, description="The verdict; `none` for logins that never came back."
+    client: Choice = Field("", description="A client's name.")
+    app: Choice = Field("", description="The source application.")
+    level: Choice = Field("", description="The decided level, or `deny`.")
+    rule: Choice = Field("", description="A rule that matched or errored.")
+    verdict: Annotated[str, Field(pattern=_VERDICT_CHOICE)] = Field(
+        "", description="The verdict; `none` for logins that never came back."
     )
-    zone: Choice = Field(None, description="A zone of the address.")
-    user: Choice = Field(None, description="A user's id.")
-    revision: Choice = Field(None, description="The policy set that decided.")
-    shadow_differs: Literal["true", "false"] | SkipJsonSchema[None] = Field(
-        None, description="Whether rules in report mode would have changed the level."
+    zone: Choice = Field("", description="A zone of the address.")
+    user: Choice = Field("", description="A user's id.")
+    revision: Choice = Field("", description="The policy set that decided.")
+    shadow_differs: Annotated[str, Field(pattern="^(true|false)$")] = Field(
+        "", description="Whether rules in report mode would have changed the level."
     )
-    from_: QueryTime = Field(None, alias="from", description="The earliest time, inclusive.")
-    to: QueryTime = Field(None, description="The end of the time, exclusive.")
+    from_: QueryTime = Field("", alias="from", description="The earliest time, inclusive.")
+    to: QueryTime = Field("", description="The end of the time, exclusive.")
     limit: Annotated[int, Field(ge=1, le=500)] = 50
-    cursor: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,256}$")] | SkipJsonSchema[None] = Field(
-        None, description="`next_cursor` of the page before."
+    cursor: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,256}$")] = Field(
+        "", description="`next_cursor` of the page before."
     )
 
 
