@@ -10,7 +10,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from http_bed import Bed  # noqa: E402 - needs the path above
+from http_bed import Bed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""A whole HTTP application on real parts: policy, spool, SQLite database, tickets. Only time and tokens are handed in."""
+"""A whole HTTP application on real parts: policy, spool, SQLite, tickets. Only time and tokens are handed in."""
 
 from __future__ import annotations
 
@@ -184,12 +184,12 @@ class Bed:
         """Makes another set the active one."""
         self.holder.swap(load_policy(files).decider, self.clock())
 
-    def client(self, token: str | None = "operator", *, raising: bool = True) -> httpx.AsyncClient:
+    def client(self, who: str | None = "operator", *, raising: bool = True) -> httpx.AsyncClient:
         """A client of the application, with a token."""
         return httpx.AsyncClient(
             transport=httpx.ASGITransport(self.app, raise_app_exceptions=raising),
             base_url="http://acrux.example.com",
-            headers={} if token is None else bearer(token),
+            headers={} if who is None else bearer(who),
         )
 
     def ship(self) -> None:
