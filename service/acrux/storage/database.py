@@ -21,6 +21,13 @@ _MAX_ATTEMPTS: Final = 5
 _OPERATIONAL_STATES: Final = frozenset({"42P01", "42501", "25006"})
 _BUSY_TIMEOUT_MS: Final = 5_000
 _WRITING: Final = "acrux_writing"
+_SQLITE_PRAGMAS: Final = (
+    f"busy_timeout={_BUSY_TIMEOUT_MS}",
+    "journal_mode=WAL",
+    "synchronous=FULL",
+    "cache_size=-65536",  # KiB: a dozen indexes are written at a dozen places, and the default holds one of them
+    "wal_autocheckpoint=4000",  # pages: the same few are written again and again, and need to go back once
+)
 
 
 class StorageError(Exception):
@@ -219,7 +226,7 @@ def _make_engine(url: sa.URL, pool_size: int, connect_timeout_seconds: int) -> s
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:
     connection.isolation_level = None  # BEGIN is said by `_begin_sqlite`, not guessed by the driver
-    for pragma in (f"busy_timeout={_BUSY_TIMEOUT_MS}", "journal_mode=WAL", "synchronous=FULL"):
+    for pragma in _SQLITE_PRAGMAS:
         connection.execute(f"PRAGMA {pragma}")
 
 

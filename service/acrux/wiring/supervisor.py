@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import os
 import signal
@@ -46,6 +47,8 @@ WATCH_SECONDS: Final = 0.5
 TOKENS_SECONDS: Final = 2.0
 STATUS_SECONDS: Final = 1.0
 BACKLOG: Final = 2048
+YOUNG_OBJECTS: Final = 20_000
+"""How many new objects start a garbage collection: a batch on its way to the database makes thousands."""
 
 
 class CannotServe(RuntimeError):  # noqa: N818 - says what is the matter
@@ -72,6 +75,7 @@ def serve(settings: ServeSettings, app_factory: str, *, say: Callable[[str], Non
     """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s supervisor %(levelname)s %(message)s")
     logging.getLogger("alembic").setLevel(logging.WARNING)
+    gc.set_threshold(YOUNG_OBJECTS, 20, 50)
     state = StateDirectory(settings.state)
     try:
         state.take()
