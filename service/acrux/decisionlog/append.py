@@ -101,7 +101,7 @@ class LogWriter:
         self._broken = False
         self._step: Entry | None = None  # a `clock_step` that is not written yet
         self._sequence, self._last_us, self._head = spool.tail()
-        self._read_us = self._last_us
+        self._read_us = self._clock.now_us()
         self._read_monotonic_us = self._clock.monotonic_us()
         self._thread = threading.Thread(target=self._run, name=f"log-writer-{self.stream}", daemon=True)
 
@@ -121,7 +121,6 @@ class LogWriter:
         Raises:
             LogUnavailable: the first record could not be made durable.
         """
-        self._read_us = self._clock.now_us()
         self._thread.start()
         return self.append_blocking(event(Kind.STREAM_OPENED, {"node": self._node}))
 
