@@ -351,6 +351,22 @@ async def test_what_is_counted(bed):
     assert "acrux_decide_seconds_count 2.0" in text
 
 
+async def test_a_rule_that_can_t_be_evaluated_is_counted(bed):
+    """`Errored` requires what `Matched` requires, is in the record, and a counter counts it."""
+    rule = b"""
+  - id: unguarded
+    description: Reads an absent fact.
+    owner: iam@example.com
+    when: client.id == "intranet" && device.platform == "odd"
+    require: mfa
+"""
+    bed.load({"policy.yaml": bed.files["policy.yaml"] + rule})
+    async with bed.client() as client:
+        answer = (await client.post("/v1/decisions", json={"client": "intranet"})).json()
+    assert (answer["level"], answer["rules"]) == ("mfa", ["unguarded"])
+    assert bed.services.metrics.errored_rules_count == 1
+
+
 class _Broken:
     available = True
 
