@@ -31,6 +31,7 @@ from acrux.wiring.settings import ServeSettings
 
 _log: Final = logging.getLogger(__name__)
 FLUSH_SECONDS: Final = 4.0
+SHIPPER_PAUSE_SECONDS: Final = 1.0
 
 
 class SchemaTooOld(RuntimeError):  # noqa: N818 - says what is the matter
@@ -196,4 +197,10 @@ class NodeLog:
             _log.exception("a decision was used up twice, and that could not be logged: %s", clash.decision_id)
 
     def _ship(self) -> None:
-        self.shipper.run(self._stop)
+        while not self._stop.is_set():
+            try:
+                self.shipper.run(self._stop)
+            except Exception:
+                # Whatever it is, records must not stay behind for it: said, and tried again.
+                _log.exception("the shipper failed, and starts again")
+                self._stop.wait(SHIPPER_PAUSE_SECONDS)

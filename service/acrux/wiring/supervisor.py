@@ -46,6 +46,7 @@ _log: Final = logging.getLogger(__name__)
 WATCH_SECONDS: Final = 0.5
 TOKENS_SECONDS: Final = 2.0
 STATUS_SECONDS: Final = 1.0
+JOB_PAUSE_SECONDS: Final = 1.0
 BACKLOG: Final = 2048
 YOUNG_OBJECTS: Final = 20_000
 """How many new objects start a garbage collection: a batch on its way to the database makes thousands."""
@@ -155,8 +156,8 @@ class Supervisor:
                     raise CannotServe(str(problem)) from problem
                 self._say(f"  ready, with {_count(self._settings.workers, 'worker')}. Ctrl-C stops it")
             jobs = [
-                asyncio.create_task(job)
-                for job in (self._watch(watcher, reload), self._refresh_tokens(), self._report_status())
+                asyncio.create_task(_again_and_again(job))
+                for job in (lambda: self._watch(watcher, reload), self._refresh_tokens, self._report_status)
             ]
             await stopping
             for job in (starting, *jobs):
@@ -296,6 +297,16 @@ class Supervisor:
         if token is not None and settings.show_token:
             self._say(f"                  {token}")
         self._say(f"  reference       {url}/docs")
+
+
+async def _again_and_again(job: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Runs a job that never ends; should it fail all the same, that is said, and it begins again."""
+    while True:
+        try:
+            await job()
+        except Exception:
+            _log.exception("a job of the supervisor failed, and starts again")
+        await asyncio.sleep(JOB_PAUSE_SECONDS)
 
 
 def _count(number: int, what: str) -> str:

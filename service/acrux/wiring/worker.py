@@ -66,6 +66,7 @@ class Worker:
         self._offers = asyncio.Lock()
         self._taking: set[asyncio.Task[None]] = set()
         self._assembly: Assembly
+        self._server: WorkerServer
 
     async def run(self) -> None:
         """Serves until the supervisor says to drain, or is gone."""
@@ -74,7 +75,7 @@ class Worker:
         await self._take(start.offer)
         module, _, name = start.app_factory.partition(":")
         application = getattr(importlib.import_module(module), name)(self._assembly.services)
-        server = WorkerServer(_uvicorn_config(application), lambda: self._link.tell(Ready()))
+        server = self._server = WorkerServer(_uvicorn_config(application), lambda: self._link.tell(Ready()))
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, _stop, server)
         listening = asyncio.create_task(self._listen(server))
@@ -96,9 +97,18 @@ class Worker:
 
     async def _begin(self, offer: PolicyOffer) -> None:
         # Beside the listening: compiling a large set must not keep other messages waiting. The lock keeps the order.
-        task = asyncio.create_task(self._take(offer))
+        task = asyncio.create_task(self._take_or_stop(offer))
         self._taking.add(task)
         task.add_done_callback(self._taking.discard)
+
+    async def _take_or_stop(self, offer: PolicyOffer) -> None:
+        try:
+            await self._take(offer)
+        except Exception:
+            # The supervisor validated this set. A worker that can't take it must not go on with an older one in
+            # silence: it drains, and another is started.
+            _log.exception("the offered policy set can't be taken")
+            _stop(self._server)
 
     async def _take(self, offer: PolicyOffer) -> None:
         async with self._offers:
