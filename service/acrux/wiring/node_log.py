@@ -200,7 +200,7 @@ class NodeLog:
         while not self._stop.is_set():
             try:
                 self.shipper.run(self._stop)
-            except Exception:
+            except Exception:  # noqa: BLE001 - see below
                 # Whatever it is, records must not stay behind for it: said, and tried again.
                 _log.exception("the shipper failed, and starts again")
                 self._stop.wait(SHIPPER_PAUSE_SECONDS)

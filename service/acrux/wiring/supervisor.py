@@ -304,7 +304,7 @@ async def _again_and_again(job: Callable[[], Coroutine[Any, Any, None]]) -> None
     while True:
         try:
             await job()
-        except Exception:
+        except Exception:  # noqa: BLE001 - logged, and begun again
             _log.exception("a job of the supervisor failed, and starts again")
         await asyncio.sleep(JOB_PAUSE_SECONDS)
 

@@ -104,7 +104,7 @@ class Worker:
     async def _take_or_stop(self, offer: PolicyOffer) -> None:
         try:
             await self._take(offer)
-        except Exception:
+        except Exception:  # noqa: BLE001 - see below
             # The supervisor validated this set. A worker that can't take it must not go on with an older one in
             # silence: it drains, and another is started.
             _log.exception("the offered policy set can't be taken")
