@@ -1,5 +1,6 @@
 """Shipping: what the spool has, the database gets, once, in order, whatever happens in between."""
 
+import sqlite3
 import threading
 from datetime import UTC, datetime
 
@@ -13,8 +14,10 @@ from acrux.decisionlog.chain import FIRST_HEAD, leaf_hash, next_head
 from acrux.decisionlog.locks import FileLock
 from acrux.decisionlog.records import Entry, Idempotency, Kind, microseconds
 from acrux.decisionlog.shipper import Shipper
+from acrux.decisionlog.streams import SpooledStream
 from acrux.domain.decision import Verdict
 from acrux.storage import consumptions, idempotency, migrate, records, streams
+from acrux.storage.database import RowRefused
 from acrux.storage.tables import LABELS, RECORDS, STREAMS
 
 START = datetime(2026, 11, 24, 8, tzinfo=UTC)
@@ -330,4 +333,56 @@ def test_one_transaction_holds_rows_and_position(node, database, monkeypatch):
     assert count(database) == 0
     assert count(database, STREAMS) == 0
     node.ship()
+    assert count(database) == 2
+
+
+def test_a_row_that_the_database_refuses_enters_bare(node, database, monkeypatch):
+    """A row that only the database finds fault with enters without searchable columns; its neighbours keep theirs."""
+    names = ["a", "b", "poison", "c", "d"]
+    for name in names:
+        node.writer.append_blocking(Entry(Kind.FALLBACK, b'{"client":"%b"}' % name.encode()))
+    insert = records.insert_records
+
+    def refusing(transaction, rows):
+        if any(row["client"] == "poison" for row in rows):
+            raise RowRefused("a value can't be stored")
+        insert(transaction, rows)
+
+    monkeypatch.setattr(records, "insert_records", refusing)
+    node.ship()
+    rows = all_records(database)
+    assert [row.client for row in rows] == [None, "a", "b", None, "c", "d"]
+    assert [row.searchable for row in rows] == [True, True, True, False, True, True]
+    assert leaf_hash(rows[3].body) == rows[3].leaf_hash
+
+
+def test_a_stream_in_trouble_does_not_hold_up_the_others(make_node, database, tmp_path):
+    """A stream whose records are refused for good, or whose file is broken, is told; the others are shipped."""
+    good, bad = make_node("one"), make_node("two")
+    bad_path = next((tmp_path / "two" / "spool").glob("*.db"))
+    good.decide()
+    shipper = Shipper(database, tmp_path / "one" / "spool")
+    shipper.ship_once()
+    assert count(database) == 2
+    bad.decide()
+    shipper._directory._streams["broken"] = broken = SpooledStream(bad_path)
+    broken.reader.close()
+    good.decide()
+    assert shipper.ship_once(upkeep=False) == 1
+    assert count(database) == 3
+    with pytest.raises(sqlite3.Error):
+        shipper.ship_once(upkeep=False)
+    shipper.close()
+
+
+def test_a_failure_at_the_end_ends_the_shipper(node, database):
+    """When it is told to stop while the database is away, the shipper stops: what is spooled stays spooled."""
+    node.decide()
+    migrate.downgrade(database, "base")
+    stop = threading.Event()
+    stop.set()
+    node.shipper.run(stop)
+    assert node.shipper.failure is not None
+    migrate.upgrade(database)
+    node.shipper.run(stop)
     assert count(database) == 2

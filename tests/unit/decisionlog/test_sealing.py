@@ -3,6 +3,7 @@
 import base64
 import stat
 from concurrent.futures import ThreadPoolExecutor
+from types import MappingProxyType
 
 import pytest
 from hypothesis import given
@@ -55,6 +56,7 @@ def test_json_comes_back():
     assert sealer.open_json(sealer.seal_json({"b": [1.5, "ä"], "a": None}, "id"), "id") == {"a": None, "b": [1.5, "ä"]}
     with pytest.raises(TypeError):
         sealer.seal_json({"a": object()}, "id")
+    assert sealer.open_json(sealer.seal_json({"a": MappingProxyType({"b": 1})}, "id"), "id") == {"a": {"b": 1}}
     for text in ("!", "ä", "AAAA"):
         with pytest.raises(NotOpened):
             sealer.open_json(text, "id")
@@ -64,9 +66,12 @@ def test_the_caches_are_bounded(monkeypatch):
     """Opening the records of very many streams does not keep a key for each of them."""
     monkeypatch.setattr(sealing, "_MAX_CACHED_SEALERS", 2)
     keyring = Keyring(NEW)
+    monkeypatch.setattr(sealing, "_MAX_CACHED_PSEUDONYMS", 2)
     for number in range(5):
         keyring.sealer(str(number))
+        keyring.pseudonym(str(number))
     assert len(keyring._sealers) <= 2
+    assert len(keyring._pseudonyms) <= 2
 
 
 def test_the_key_s_file_is_made_once_for_its_owner(tmp_path):

@@ -1,0 +1,45 @@
+"""Migrating: what fails because another does the same is tried again; what goes on failing is said."""
+
+import pytest
+
+from acrux.storage import migrate
+from acrux.storage.database import Database, DatabaseUnavailable
+
+
+@pytest.fixture
+def database(tmp_path):
+    """An empty SQLite database."""
+    opened = Database(f"sqlite:///{tmp_path / 'acrux.db'}")
+    yield opened
+    opened.close()
+
+
+def test_a_failure_is_tried_again(database, monkeypatch):
+    """An upgrade that fails once, as beside another node's, succeeds the next time."""
+    monkeypatch.setattr(migrate, "_PAUSE_SECONDS", 0)
+    upgrade, calls = migrate.command.upgrade, []
+
+    def fail_once(*arguments):
+        calls.append(1)
+        if len(calls) == 1:
+            raise DatabaseUnavailable("another node is at it")
+        upgrade(*arguments)
+
+    monkeypatch.setattr(migrate.command, "upgrade", fail_once)
+    migrate.upgrade(database)
+    assert migrate.current(database) == migrate.head()
+
+
+def test_a_lasting_failure_is_said(database, monkeypatch):
+    """An upgrade that keeps failing says why, after a few tries."""
+    monkeypatch.setattr(migrate, "_PAUSE_SECONDS", 0)
+    calls = []
+
+    def fail(*_):
+        calls.append(1)
+        raise DatabaseUnavailable("no privilege")
+
+    monkeypatch.setattr(migrate.command, "upgrade", fail)
+    with pytest.raises(DatabaseUnavailable, match="no privilege"):
+        migrate.upgrade(database)
+    assert len(calls) == migrate._ATTEMPTS
