@@ -13,7 +13,7 @@ from acrux.policy import codes
 from acrux.policy.check_conditions import ConditionChecker
 from acrux.policy.check_context import CheckContext, Ids
 from acrux.policy.diagnostics import Related
-from acrux.policy.document import MappingNode
+from acrux.policy.document import MappingNode, Scalar
 from acrux.policy.model import BreakGlass, Condition, ExceptionClause, Rollout, Rule, RuleMode, Window
 from acrux.policy.reading import Block, Shape, Written, did_you_mean, inner_place
 
@@ -256,7 +256,7 @@ class RuleChecker:
             message = f"this exception expired on {expires.value}"
             mend = "it no longer applies: remove it, or have it approved anew"
             self._context.findings.add(codes.EXPIRED_EXCEPTION, expires.span, message, mend=mend)
-        elif left < EXPIRES_SOON_DAYS:
+        elif left <= EXPIRES_SOON_DAYS:
             when = "today" if left == 0 else f"in {left} day{'s' if left > 1 else ''}"
             message = f"this exception expires {when}"
             self._context.findings.add(codes.EXCEPTION_EXPIRES_SOON, expires.span, message)
@@ -293,10 +293,10 @@ class RuleChecker:
             return
         window = block.node_of("active")
         until = window.get("until") if isinstance(window, MappingNode) else None
-        if until is not None:
+        if until is not None and isinstance(until.value, Scalar):
             message = "a break-glass lasts 24 hours at most"
             mend = f"until `{(active.from_at + MAX_BREAK_GLASS).strftime('%Y-%m-%dT%H:%M:%SZ')}` at the latest"
-            self._context.findings.add(codes.BREAK_GLASS_TOO_LONG, until.value.span, message, mend=mend)
+            self._context.findings.add(codes.BREAK_GLASS_TOO_LONG, inner_place(until.value), message, mend=mend)
 
 
 def _below(levels: tuple[LevelName, ...]) -> str:

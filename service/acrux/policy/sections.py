@@ -7,7 +7,7 @@ from typing import Final
 from acrux.policy import codes
 from acrux.policy.diagnostics import Related
 from acrux.policy.document import Entry, MappingNode, Node, Scalar
-from acrux.policy.reading import Reader, Shape, first_place, is_empty
+from acrux.policy.reading import Reader, Shape, first_place, inner_place, is_empty
 from acrux.policy.suggestions import closest
 
 VERSION: Final = "acrux/v1"
@@ -83,7 +83,7 @@ def _check_root(root: MappingNode, sections: Sections, reader: Reader) -> None:
     said = reader.scalar(version.value, "version")
     if said is not None and said.value != VERSION:
         mend = f"this version of Acrux reads `{VERSION}`"
-        reader.findings.add(codes.BAD_VERSION, said.span, f"unknown version `{said.value}`", mend=mend)
+        reader.findings.add(codes.BAD_VERSION, inner_place(said), f"unknown version `{said.value}`", mend=mend)
 
 
 def _join_map(sections: Sections, name: str, node: Node, reader: Reader) -> None:

@@ -22,6 +22,7 @@ EXPRESSION_KEYS: Final = frozenset({"when", "for"})
 
 _TAG_OF_EXPRESSION = re.compile(r"""!+(?:[("'\[]|[A-Za-z_][\w.]*\()""")
 _TAG = re.compile(r"![^\s,\]}]*")
+_KEY_BEFORE = re.compile(r"(\w+)\s*:\s*$")
 _HEAD = re.compile(r"[ \t]*:?(?:[ \t]*-)*[ \t]*")
 _WORD_IN_BRACKETS = re.compile(r"[^\s,\]}]*")
 _KEY_LIKE = re.compile(r"[\w.\-]+\s*$")
@@ -75,11 +76,15 @@ def directive_diagnostic(source: SourceFile) -> Diagnostic:
 
 
 def _tag(stop: Stop) -> Diagnostic | None:
+    if stop.context == "while scanning a tag" and stop.context_at is not None:
+        before = _KEY_BEFORE.search(stop.text[stop.line_start(stop.context_at) : stop.context_at])
+        key = before[1] if before else stop.trail.key
+        return tag_diagnostic(stop.source, stop.context_at, key, flow=stop.in_brackets)
     head = _HEAD.match(stop.text, stop.trail.last_end)
     at = head.end() if head else stop.trail.last_end
     if stop.text[at : at + 1] != "!" or stop.trail.last_end == 0:
         return None
-    return tag_diagnostic(stop.source, at, stop.trail.key, flow=stop.trail.bracket is not None)
+    return tag_diagnostic(stop.source, at, stop.trail.key, flow=stop.in_brackets)
 
 
 def _text_after(stop: Stop) -> Diagnostic | None:

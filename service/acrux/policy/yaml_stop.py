@@ -14,6 +14,7 @@ QUOTE_HELP: Final = "put single quotes around the whole"
 REST_OF_LINE: Final = re.compile(r"(?:(?!\s#)[^\r\n])*")
 
 _REST_IN_BRACKETS = re.compile(r"[^\r\n,\]}]*")
+_OPENING = re.compile(r" *(?:- +)*(?:[\w.\-]+: +)?[\[{]")
 _LONGEST_QUOTED: Final = 120
 
 
@@ -57,6 +58,19 @@ class Stop:
         """The character that the parser stopped at; empty at the end."""
         return self.text[self.at : self.at + 1]
 
+    @property
+    def in_brackets(self) -> bool:
+        """Whether a bracket was open.
+
+        In `- {owner: @team}` the parser has not told of it yet: to its end, the line may still be a key.
+        """
+        opening = _OPENING.match(self.text, self.line_start(self.at), self.at)
+        return self.trail.bracket is not None or (opening is not None and opening.end() > self.trail.last_end)
+
+    def line_start(self, offset: int) -> int:
+        """Offset of the first character of a line."""
+        return max(self.text.rfind("\n", 0, offset), self.text.rfind("\r", 0, offset)) + 1
+
     def span(self, start: int, end: int) -> Span:
         """A stretch of the file, kept within it."""
         end = min(max(start, end), len(self.text))
@@ -64,8 +78,7 @@ class Stop:
 
     def rest(self, start: int) -> Span:
         """What is written from an offset to the end of the line, or of the item where brackets are open."""
-        in_brackets = self.trail.bracket is not None
-        match = (_REST_IN_BRACKETS if in_brackets else REST_OF_LINE).match(self.text, start)
+        match = (_REST_IN_BRACKETS if self.in_brackets else REST_OF_LINE).match(self.text, start)
         end = match.end() if match else start
         return self.span(start, start + max(1, len(self.text[start:end].rstrip())))
 

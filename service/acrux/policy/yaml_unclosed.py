@@ -54,7 +54,7 @@ def unclosed_bracket(stop: Stop) -> Diagnostic | None:
     related: tuple[Related, ...] = ()
     closed_by = _closer(stop.text, opening)
     if closed_by is not None and stop.text[closed_by] != _CLOSING[bracket]:
-        if stop.at < closed_by:
+        if stop.at < closed_by or _is_surplus(stop, opening, closed_by):
             return None
         related = (Related(stop.span(closed_by, closed_by + 1), f"this `{stop.text[closed_by]}` does not close it"),)
     elif closed_by is not None:
@@ -83,6 +83,14 @@ def _closer(text: str, opening: int) -> int | None:
             if depth == 0:
                 return match.start()
     return None
+
+
+def _is_surplus(stop: Stop, opening: int, closed_by: int) -> bool:
+    """Whether the bracket that does not fit is one too many, as in `{cidrs: [a]]}`: without it all are closed."""
+    end = _outdented(stop.text, opening, len(stop.text), "]}")
+    pieces = [match[0] for match in _PIECES.finditer(stop.text, stop.line_start(opening), end or len(stop.text))]
+    pieces.remove(stop.text[closed_by])
+    return all(pieces.count(opened) == pieces.count(closing) for opened, closing in _CLOSING.items())
 
 
 def unclosed_quote(stop: Stop) -> Diagnostic | None:
