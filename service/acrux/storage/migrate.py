@@ -13,7 +13,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 import acrux
-from acrux.storage.database import Database, DatabaseUnavailable
+from acrux.storage.database import Database, DatabaseUnavailable, StorageError
 from acrux.storage.tables import METADATA
 
 _ATTEMPTS: Final = 5
@@ -39,7 +39,7 @@ def upgrade(database: Database, revision: str = "head") -> None:
         try:
             with _ALEMBIC, database.connection() as connection:
                 command.upgrade(_config(connection), revision)
-        except (DatabaseUnavailable, sa.exc.DBAPIError) as reason:
+        except (StorageError, sa.exc.DBAPIError) as reason:
             # Another node may be creating the same tables: without locks, one of the two fails, and finds them done.
             if attempt == _ATTEMPTS:
                 raise DatabaseUnavailable(f"the migration failed: {reason}") from reason

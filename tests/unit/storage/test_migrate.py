@@ -3,7 +3,7 @@
 import pytest
 
 from acrux.storage import migrate
-from acrux.storage.database import Database, DatabaseUnavailable
+from acrux.storage.database import Database, DatabaseUnavailable, RowRefused
 
 
 @pytest.fixture
@@ -14,15 +14,16 @@ def database(tmp_path):
     opened.close()
 
 
-def test_a_failure_is_tried_again(database, monkeypatch):
-    """An upgrade that fails once, as beside another node's, succeeds the next time."""
+@pytest.mark.parametrize("failure", [DatabaseUnavailable, RowRefused])
+def test_a_failure_is_tried_again(database, monkeypatch, failure):
+    """An upgrade that fails once, in whatever way beside another node's, succeeds the next time."""
     monkeypatch.setattr(migrate, "_PAUSE_SECONDS", 0)
     upgrade, calls = migrate.command.upgrade, []
 
     def fail_once(*arguments):
         calls.append(1)
         if len(calls) == 1:
-            raise DatabaseUnavailable("another node is at it")
+            raise failure("another node is at it")
         upgrade(*arguments)
 
     monkeypatch.setattr(migrate.command, "upgrade", fail_once)
