@@ -3,6 +3,8 @@
 import logging
 import sqlite3
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -96,21 +98,19 @@ class SpoolDirectory:
     def close_dead_streams(self) -> None:
         """Write `stream_closed` for each stream whose writer has died without doing so."""
         for stream in self.streams():
-            if stream.reader.extent().last_kind == Kind.STREAM_CLOSED:
-                continue
-            try:
-                spool = Spool(self._path, stream.id)
-            except StreamTaken:
-                continue
-            except sqlite3.Error as reason:
-                _LOG.warning("stream %s can't be closed yet: %s", stream.id, reason)
-                continue
-            try:
-                self._close_stream(spool)
-            except sqlite3.Error as reason:
-                _LOG.warning("stream %s can't be closed yet: %s", stream.id, reason)
-            finally:
-                spool.close()
+            with _apart(stream):
+                if stream.reader.extent().last_kind != Kind.STREAM_CLOSED:
+                    self._close_if_dead(stream)
+
+    def _close_if_dead(self, stream: SpooledStream) -> None:
+        try:
+            spool = Spool(self._path, stream.id)
+        except StreamTaken:
+            return
+        try:
+            self._close_stream(spool)
+        finally:
+            spool.close()
 
     def _close_stream(self, spool: Spool) -> None:
         sequence, last_us, head = spool.tail()
@@ -122,17 +122,21 @@ class SpoolDirectory:
     def delete_older(self, recorded_before_us: int) -> None:
         """Delete what the database has and was recorded before a time: whole files of ended streams, rows of others."""
         for stream in self.streams():
-            extent = stream.reader.extent()
-            position = stream.position or 0
-            if stream.finished and extent.last <= position and extent.last_recorded_at_us < recorded_before_us:
-                self._delete_file(stream)
-                continue
-            for _ in range(_DELETIONS_A_ROUND):
-                deleted_count = stream.reader.delete(
-                    up_to=position, recorded_before_us=recorded_before_us, limit=_DELETED_AT_ONCE
-                )
-                if deleted_count < _DELETED_AT_ONCE:
-                    break
+            with _apart(stream):
+                self._delete_older(stream, recorded_before_us)
+
+    def _delete_older(self, stream: SpooledStream, recorded_before_us: int) -> None:
+        extent = stream.reader.extent()
+        position = stream.position or 0
+        if stream.finished and extent.last <= position and extent.last_recorded_at_us < recorded_before_us:
+            self._delete_file(stream)
+            return
+        for _ in range(_DELETIONS_A_ROUND):
+            deleted_count = stream.reader.delete(
+                up_to=position, recorded_before_us=recorded_before_us, limit=_DELETED_AT_ONCE
+            )
+            if deleted_count < _DELETED_AT_ONCE:
+                return
 
     def _delete_file(self, stream: SpooledStream) -> None:
         with self._lock:
@@ -148,11 +152,12 @@ class SpoolDirectory:
         for stream in self.streams():
             if stream.finished:
                 continue
-            position = stream.position or 0
-            row_count += max(0, stream.reader.extent().last - position)
-            recorded_us = stream.reader.recorded_at_us(position)
-            if recorded_us is not None:
-                oldest_us = recorded_us if oldest_us is None else min(oldest_us, recorded_us)
+            with _apart(stream):
+                position = stream.position or 0
+                row_count += max(0, stream.reader.extent().last - position)
+                recorded_us = stream.reader.recorded_at_us(position)
+                if recorded_us is not None:
+                    oldest_us = recorded_us if oldest_us is None else min(oldest_us, recorded_us)
         return row_count, oldest_us
 
     def close(self) -> None:
@@ -160,3 +165,12 @@ class SpoolDirectory:
         with self._lock:
             while self._streams:
                 self._streams.popitem()[1].reader.close()
+
+
+@contextmanager
+def _apart(stream: SpooledStream) -> Iterator[None]:
+    """Keep one stream's trouble from the others: it is said, and tried again the next time."""
+    try:
+        yield
+    except sqlite3.Error as reason:
+        _LOG.warning("stream %s gives trouble: %s", stream.id, reason)

@@ -372,6 +372,9 @@ def test_a_stream_in_trouble_does_not_hold_up_the_others(make_node, database, tm
     assert count(database) == 3
     with pytest.raises(sqlite3.Error):
         shipper.ship_once(upkeep=False)
+    good.decide()
+    assert shipper.ship_once(upkeep=True) == 1
+    assert shipper.lag().row_count == 0
     shipper.close()
 
 
