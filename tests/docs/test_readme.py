@@ -76,6 +76,8 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path
             stdout=out,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
+            # As a person's shell has it: the tests themselves may run under make.
+            env={name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))},
         )
     deadline = time.monotonic() + 120
     while "ready" not in output.read_text() and process.poll() is None and time.monotonic() < deadline:

@@ -215,8 +215,7 @@ def test_a_revoked_token_stops_working(node: Node) -> None:
             [ACRUX, "token", "list", "--json", "--state", node.state], check=True, capture_output=True, text=True
         ).stdout
     )
-    rows = listed["tokens"] if isinstance(listed, dict) else listed
-    (mine,) = [row for row in rows if row["role"] == "relying-party"]
+    (mine,) = [row for row in listed["items"] if row["role"] == "relying-party"]
     subprocess.run([ACRUX, "token", "revoke", mine["id"], "--state", node.state], check=True, capture_output=True)
     eventually(
         lambda: {node.decide(token=token).status_code for _ in range(10)} == {401}, "the end of the revoked token"

@@ -3,8 +3,9 @@
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import wraps
 from pathlib import Path
-from typing import Any, Final, NoReturn, TypeVar
+from typing import Any, Final, NoReturn, TypeVar, cast
 
 import click
 
@@ -37,6 +38,18 @@ _DATABASE: Final = click.option(
 def database_options(verb: F) -> F:
     """Give a verb `--database` and `--state`, with the settings of `acrux serve` behind them."""
     return _DATABASE(_STATE(verb))
+
+
+def format_options(verb: F) -> F:
+    """Give a verb `--format text|json`, and `--json` for short; the verb takes them as `as_json`."""
+
+    @wraps(verb)
+    def with_format(*arguments: Any, form: str, as_json: bool, **more: Any) -> Any:
+        return verb(*arguments, as_json=as_json or form == "json", **more)
+
+    short = click.option("--json", "as_json", is_flag=True, help="Short for `--format json`.")
+    full = click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+    return cast("F", full(short(with_format)))
 
 
 def fail(message: str) -> NoReturn:

@@ -8,9 +8,9 @@ from typing import Final
 import click
 
 from acrux.cli.check import Moment
-from acrux.cli.node_options import database_options, open_database
+from acrux.cli.node_options import database_options, format_options, open_database
 from acrux.decisionlog import tokens
-from acrux.decisionlog.tokens import TokenEntry, TokenRole
+from acrux.decisionlog.tokens import NewToken, TokenEntry, TokenRole
 from acrux.domain.facts import Json, format_timestamp
 
 _SHORT_TIME: Final = "%Y-%m-%d %H:%M"
@@ -37,28 +37,34 @@ def command() -> None:
 @click.option("--client", "clients", multiple=True, metavar="NAME", help="A client that a relying party speaks for.")
 @click.option("--expires", type=TokenEnd(), help="When it ends: 90d, 2026-12-31 or 2026-12-31T09:00:00Z.")
 @click.option("--name", default="", help="What people call it.")
+@format_options
 @database_options
 def create(
-    role: str, clients: tuple[str, ...], expires: datetime | None, name: str, database: str | None, state: Path
+    role: str,
+    clients: tuple[str, ...],
+    expires: datetime | None,
+    name: str,
+    database: str | None,
+    state: Path,
+    *,
+    as_json: bool,
 ) -> None:
     """Make a token and print it: the only time that it is shown."""
     with open_database(database, state) as opened:
         made = tokens.create_token(opened, role=role, clients=clients, expires_at=expires, name=name)
-    click.echo(f"token {made.token.id}: {_described(made.token)}", err=True)
-    click.echo(made.text)
+    _show_new(made, as_json=as_json)
 
 
 @command.command("list")
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
-@click.option("--json", "as_json", is_flag=True, help="Short for `--format json`.")
+@format_options
 @click.option("--all", "every", is_flag=True, help="Those that have ended too.")
 @database_options
-def list_(form: str, database: str | None, state: Path, *, as_json: bool, every: bool) -> None:
+def list_(database: str | None, state: Path, *, as_json: bool, every: bool) -> None:
     """List the tokens; their text is not stored and can't be shown."""
     now = datetime.now(UTC)
     with open_database(database, state) as opened:
         found = [token for token in tokens.list_tokens(opened) if every or token.works_at(now)]
-    if as_json or form == "json":
+    if as_json:
         click.echo(json.dumps({"items": [_to_json(token) for token in found]}, indent=2))
         return
     for token in found:
@@ -70,23 +76,33 @@ def list_(form: str, database: str | None, state: Path, *, as_json: bool, every:
 @command.command("rotate")
 @click.argument("token")
 @click.option("--overlap", type=click.IntRange(min=0), default=0, help="For how many seconds the old one goes on.")
+@format_options
 @database_options
-def rotate(token: str, overlap: int, database: str | None, state: Path) -> None:
+def rotate(token: str, overlap: int, database: str | None, state: Path, *, as_json: bool) -> None:
     """Replace TOKEN (its id or name) by a new one with the same role, clients and end, and print that."""
     with open_database(database, state) as opened:
         made = tokens.rotate_token(opened, token, overlap_seconds=overlap)
-    click.echo(f"token {made.token.id}: {_described(made.token)}", err=True)
-    click.echo(made.text)
+    _show_new(made, as_json=as_json)
 
 
 @command.command("revoke")
 @click.argument("token")
+@format_options
 @database_options
-def revoke(token: str, database: str | None, state: Path) -> None:
+def revoke(token: str, database: str | None, state: Path, *, as_json: bool) -> None:
     """End TOKEN (its id or name)."""
     with open_database(database, state) as opened:
         ended = tokens.revoke_token(opened, token)
-    click.echo(f"token {ended.id} has ended")
+    click.echo(json.dumps(_to_json(ended), indent=2) if as_json else f"token {ended.id} has ended")
+
+
+def _show_new(made: NewToken, *, as_json: bool) -> None:
+    """Standard output has the token alone, so that it can be sent to a file; what it is stands beside."""
+    if as_json:
+        click.echo(json.dumps({"token": made.text, **_to_json(made.token)}, indent=2))
+        return
+    click.echo(f"token {made.token.id}: {_described(made.token)}", err=True)
+    click.echo(made.text)
 
 
 def _described(token: TokenEntry) -> str:
