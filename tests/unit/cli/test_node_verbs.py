@@ -199,3 +199,17 @@ def test_a_query_that_makes_no_sense_is_a_usage_error(migrated, options):
     result = migrated(log, "query", *options)
     assert result.exit_code == 2
     assert result.stderr
+
+
+def test_every_verb_speaks_json(run):
+    """`--json` gives each verb's result as one JSON value on standard output."""
+    assert json.loads(run(db, "upgrade", "--json").stdout)["after"] == "0001"
+    assert json.loads(run(db, "current", "--json").stdout) == {"revision": "0001"}
+    assert json.loads(run(db, "check", "--format", "json").stdout) == {"differences": []}
+    made = json.loads(run(token, "create", "--role", "auditor", "--name", "audit", "--json").stdout)
+    assert made["token"].startswith("acrux_")
+    rotated = json.loads(run(token, "rotate", "audit", "--json").stdout)
+    assert (rotated["role"], rotated["token"] != made["token"]) == ("auditor", True)
+    ended = json.loads(run(token, "revoke", rotated["id"], "--json").stdout)
+    assert ended["revoked_at"] is not None
+    assert json.loads(run(db, "downgrade", "base", "--yes", "--json").stdout)["after"] is None
