@@ -50,7 +50,7 @@ def test_its_own_tests_hold(loaded):
 
 
 def test_it_has_no_error_and_only_the_meant_warnings():
-    """`check` finds the unguarded facts, the negation and the unused network that are there on purpose, and nothing else."""
+    """`check` finds the unguarded facts, the negation and the unused network that are meant, and nothing else."""
     found = {(one.code, one.span.file) for one in check_files(read_directory(POLICIES), now=NOW).diagnostics}
     assert found == {
         ("ACX0602", "rules/applications.yaml"),
