@@ -1,5 +1,6 @@
 """The ASGI application: Decide in front, FastAPI behind it, one envelope around both. No route's meaning."""
 
+import asyncio
 from typing import Any, Final
 
 from fastapi import FastAPI, Request, Response
@@ -130,6 +131,7 @@ def create_app(services: Services) -> Application:
     shared = SharedLookups(services)
     api.state.services = services
     api.state.shared = shared
+    api.state.one_set = asyncio.Semaphore(1)
     api.state.queries = Queries(services.database, services.keyring, services.node)
     return Application(services, api, DecideRoute(services, Retried(services, shared)))
 

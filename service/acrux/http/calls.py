@@ -68,6 +68,12 @@ class Call:
         """
         return validate(adapter, parse_json(await self.raw_body()))
 
+    @property
+    def one_set(self) -> asyncio.Semaphore:
+        """Held while a set is read for a person: one at a time in each worker."""
+        one_set: asyncio.Semaphore = self.request.app.state.one_set
+        return one_set
+
     def decider(self) -> Decider:
         """The active set.
 

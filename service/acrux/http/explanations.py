@@ -21,8 +21,6 @@ from acrux.policy.times import parse_timestamp
 router: Final = APIRouter(tags=["policy"])
 _REQUEST: Final = TypeAdapter(ExplainRequest)
 _FACTS: Final = "/facts"
-# Compiling somebody's draft must not take the CPU from the logins: one draft at a time in each worker.
-_ONE_DRAFT: Final = asyncio.Semaphore(1)
 
 
 @router.post("/v1/explanations", operation_id="explain")
@@ -60,7 +58,8 @@ async def explain(call: Annotated[Call, Depends(caller(AUTHORS))]) -> Response:
 async def _load_draft(call: Call, texts: Mapping[str, str]) -> tuple[Decider | None, list[dict[str, Any]]]:
     files = {path: text.encode() for path, text in texts.items()}
     engine = call.services.settings.cel_engine
-    async with _ONE_DRAFT:
+    # Compiling somebody's draft must not take the CPU from the logins.
+    async with call.one_set:
         try:
             loaded = await asyncio.to_thread(load_policy, files, engine, run_checks=False)
         except PolicyRejected as rejected:

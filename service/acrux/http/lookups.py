@@ -1,6 +1,5 @@
 """Listing decisions and looking one up, with its rules as they stood. The log finds; nothing is decided again."""
 
-import asyncio
 from functools import lru_cache
 from typing import Annotated, Any, Final
 
@@ -20,8 +19,6 @@ from acrux.storage.database import Database
 
 router: Final = APIRouter(tags=["decisions"])
 _HELD_RULES: Final = 4
-# Reading an old set takes CPU from the logins: one at a time in each worker.
-_ONE_SET: Final = asyncio.Semaphore(1)
 _Rules = dict[str, Rule]
 
 
@@ -75,7 +72,8 @@ async def _rules_as_decided(call: Call, found: FoundDecision) -> list[dict[str, 
     if held is not None:
         rules: _Rules | None = {rule.id: rule for rule in held.compiled.checked.rules}
     else:
-        async with _ONE_SET:
+        # Reading an old set takes CPU from the logins.
+        async with call.one_set:
             rules = await from_database(lambda: _stored_rules(call.services.database, found.revision))
     if rules is None:
         return None

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import httpx
-from uuid_utils.compat import uuid7
+from uuid_utils import uuid7
 
 from acrux.analysis.loading import load_policy
 from acrux.decisionlog.append import LogWriter
