@@ -126,7 +126,9 @@ class Worker:
         engine = load_engine(self._start.settings.cel_engine)
         decider = await asyncio.to_thread(lambda: prepare(compile_policy(pickle.loads(pickled), engine)))  # noqa: S301 - from the supervisor
         self._holder.swap(decider, loaded_at)
-        # The set stays for long: collections, which would go through all of it again and again, leave it alone.
+        # The set stays for long: collections, which would go through all of it again and again, leave it alone. What
+        # was left alone for the set before is looked at once more, so that many reloads leave nothing behind.
+        gc.unfreeze()
         gc.collect()
         gc.freeze()
 
