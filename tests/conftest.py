@@ -1,12 +1,20 @@
-"""Fixtures for every kind of test: a PostgreSQL server of the session's own, and empty databases in it."""
+"""For every kind of test: how Hypothesis runs, a PostgreSQL server of the session's own, empty databases in it."""
 
 import itertools
+import os
 import shutil
 import tempfile
 import warnings
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# No test depends on a time: machines are noisy. In CI the examples are the same in every run of a commit; elsewhere
+# they differ, and so find more.
+settings.register_profile("acrux", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("ci", settings.get_profile("acrux"), derandomize=True)
+settings.load_profile("ci" if os.environ.get("CI") == "true" else "acrux")
 
 _NUMBERS = itertools.count(1)
 
