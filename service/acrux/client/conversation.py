@@ -29,7 +29,7 @@ from acrux.client.judging import judge_locally
 from acrux.client.storing import MAX_CEILINGS, CeilingCache, ReportQueue
 from acrux.client.values import FALLBACK_LIFETIME, Decision, Json, Verdict, VerdictName
 
-MAX_REPORTS_AT_ONCE = 100
+MAX_REPORTS_AT_ONCE = 20
 MAX_JUDGED = 10_000
 TICK_SECONDS = 2.0
 """How often it is looked whether something is due; an outage is noticed to be over within this time."""

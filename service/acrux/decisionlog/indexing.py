@@ -13,6 +13,7 @@ from acrux.decisionlog.records import Kind
 # An index entry of PostgreSQL holds some 2,700 bytes, and a key has a time and a stream besides.
 _MAX_VALUE_BYTES: Final = 2_048
 _NUL: Final = rb"\u0000"
+_STORABLE_TYPES: Final = frozenset({str, bool, type(None)})
 _POISON: Final = (ValueError, KeyError, TypeError, AttributeError)
 
 
@@ -124,7 +125,7 @@ def _labels(stream: str, row: SpooledRow, content: Mapping[str, Any]) -> tuple[M
     if row.kind != Kind.DECISION:
         return ()
     found = {("rule", effect["id"]) for effect in content["effects"]}
-    found |= {("zone", zone) for zone in content["facts"].get("network.zones", ())}
+    found.update([("zone", zone) for zone in content["facts"].get("network.zones", ())])
     return tuple(
         {"kind": kind, "value": value, "at_us": row.at_us, "stream": stream, "sequence": row.sequence}
         for kind, value in sorted(found)
@@ -143,10 +144,13 @@ def _consumption(row: SpooledRow, content: Mapping[str, Any]) -> Mapping[str, An
 
 
 def _refuse_unstorable(row: SpooledRow, columns: Mapping[str, Any], labels: tuple[Mapping[str, Any], ...]) -> None:
+    values = [*columns.values(), *[label["value"] for label in labels]]
     # A short body has no long value, and one without an escaped NUL has none: then only the types are left to see.
     harmless = len(row.body) <= _MAX_VALUE_BYTES and _NUL not in row.body
-    for value in (*columns.values(), *[label["value"] for label in labels]):
-        if value is None or value is True or value is False:
+    if harmless and _STORABLE_TYPES.issuperset(map(type, values)):
+        return
+    for value in values:
+        if value is None or isinstance(value, bool):
             continue
         # PostgreSQL refuses NUL in text; what is too long for an index would be refused too.
         if not isinstance(value, str) or not (harmless or _fits(value)):
