@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from acrux.cel.decode import decode
 from acrux.cel.engine import Declarations
+from acrux.cel.growth import MAY_GROW, TEXT_BUDGET, largest_text
 from acrux.cel.messages import problems_of
 from acrux.cel.problems import EngineUnavailable, Problem, ProblemKind
 from acrux.cel.tree import Name, Node, Select, walk
@@ -15,6 +16,7 @@ MAXIMUM_BYTES: Final = 4096
 
 TYPE_NAMES: Final = {"BOOL": "bool", "INT": "int", "DOUBLE": "double", "STRING": "string"}
 """Types that need no tree to be named."""
+_TOO_LARGE: Final = f"the expression may make a text of more than {TEXT_BUDGET} characters"
 _HAS: Final = re.compile(r"\bhas\b")
 
 
@@ -46,7 +48,9 @@ class CheckedExpression:
         return type(self), (self.text, self.result_type, self.serialized)
 
 
-def check(text: str, declarations: Declarations) -> CheckedExpression | tuple[Problem, ...]:
+def check(  # noqa: PLR0911 - one return a sort of mistake
+    text: str, declarations: Declarations
+) -> CheckedExpression | tuple[Problem, ...]:
     """Parses and type-checks an expression.
 
     Args:
@@ -81,6 +85,8 @@ def check(text: str, declarations: Declarations) -> CheckedExpression | tuple[Pr
     checked = CheckedExpression(text, TYPE_NAMES.get(compiled.return_type().name(), ""), serialized)
     if not checked.result_type:
         checked = CheckedExpression(text, checked.tree.type, serialized)
+    if MAY_GROW.search(text) and largest_text(checked.tree) > TEXT_BUDGET:
+        return (Problem(ProblemKind.LIMIT, 0, len(text), _TOO_LARGE),)
     if MAY_CONVERT.search(text):
         return literal_problems(checked.tree) or checked
     return checked
