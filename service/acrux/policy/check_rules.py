@@ -52,11 +52,19 @@ class Absent(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CheckedRule:
-    """A rule, and where its parts stand for the checks that compare rules."""
+    """A rule, and where its parts stand for the checks that compare rules.
+
+    Attributes:
+        rule: the rule as far as it could be read.
+        id: its id.
+        max_age: its own `max_age`.
+        is_whole: whether all of it could be read: what is missing may be what makes it differ from another rule.
+    """
 
     rule: Rule
     id: Written[str]
     max_age: Written[int] | None
+    is_whole: bool
 
 
 class RuleChecker:
@@ -89,6 +97,7 @@ class RuleChecker:
         return tuple(found)
 
     def _rule(self, node: MappingNode) -> CheckedRule | None:
+        errors_before = self._context.findings.error_count
         block = Block(node, RULE, self._context.reader)
         id_text = block.text("id")
         if id_text is None:
@@ -126,7 +135,7 @@ class RuleChecker:
             active=active,
             exceptions=exceptions,
         )
-        return CheckedRule(rule, id_text, max_age)
+        return CheckedRule(rule, id_text, max_age, is_whole=self._context.findings.error_count == errors_before)
 
     def _when(self, block: Block, *, strict_level: str | None) -> Condition | None:
         scalar = block.expression("when")

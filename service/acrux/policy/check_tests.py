@@ -10,7 +10,7 @@ from acrux.domain.identifiers import LevelName, RuleId
 from acrux.policy import codes
 from acrux.policy.check_context import CheckContext
 from acrux.policy.diagnostics import Span
-from acrux.policy.document import MappingNode
+from acrux.policy.document import MappingNode, SequenceNode
 from acrux.policy.given import GivenTree, Leaf, merge_given, read_given, request_of
 from acrux.policy.model import Attribute, Expectation, TestCase
 from acrux.policy.reading import Block, Shape, Written, did_you_mean
@@ -66,6 +66,10 @@ class _TestChecker:
             case = self._case(name, node, said, block)
             return [] if case is None else [case]
         found = []
+        cases = block.node_of("cases")
+        if isinstance(cases, SequenceNode) and not cases.items:
+            mend = "say at least one case, or leave `cases` out"
+            self._context.findings.add(codes.EMPTY_VALUE, cases.span, "`cases` has no value", mend=mend)
         for index, inner in enumerate(block.blocks("cases", CASE), start=1):
             own = self._said(inner)
             merged = _Said(

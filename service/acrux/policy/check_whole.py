@@ -92,7 +92,7 @@ def check_rule_pairs(context: CheckContext, rules: Iterable[CheckedRule], forms:
         return
     groups: dict[str, list[CheckedRule]] = {}
     for checked in rules:
-        if checked.rule.mode is not RuleMode.OFF:
+        if checked.is_whole and checked.rule.mode is not RuleMode.OFF:
             groups.setdefault(forms[checked.rule.when.text], []).append(checked)
     for group in groups.values():
         for index, checked in enumerate(group):

@@ -10,7 +10,7 @@ from typing import Final, Generic, TypeVar
 import acrux.policy.times as times_of_text
 from acrux.policy import codes
 from acrux.policy.codes import Code
-from acrux.policy.diagnostics import Diagnostic, Related, Span
+from acrux.policy.diagnostics import Diagnostic, Related, Severity, Span
 from acrux.policy.document import MappingNode, Node, Scalar, SequenceNode
 from acrux.policy.suggestions import closest
 
@@ -39,15 +39,22 @@ class Written(Generic[T]):
 
 @dataclass(slots=True)
 class Findings:
-    """All that is wrong with a set, as it is found."""
+    """All that is wrong with a set, as it is found.
+
+    Attributes:
+        diagnostics: errors and warnings.
+        error_count: how many errors were noted by checks, those of YAML aside.
+    """
 
     diagnostics: list[Diagnostic] = field(default_factory=list)
+    error_count: int = 0
 
     def add(
         self, code: Code, span: Span, message: str, *, mend: str | None = None, related: Iterable[Related] = ()
     ) -> None:
         """Note a mistake; `mend` is its help."""
         self.diagnostics.append(code.at(span, message, help=mend, related=tuple(related)))
+        self.error_count += code.severity is Severity.ERROR
 
 
 def inner_place(scalar: Scalar) -> Span:

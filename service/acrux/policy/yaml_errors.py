@@ -97,8 +97,12 @@ def _text_after(stop: Stop) -> Diagnostic | None:
         if stop.trail.bracket is not None and stop.char in {'"', "'", "[", "{"}:
             return None
         helped = quoting_help(stop.text[last.start : span.end])
-        if last.style == "single" and stop.at == last.end:
-            helped = "inside single quotes a single quote is written twice: `''`"
+        if stop.at == last.end:
+            helped = (
+                "inside single quotes a single quote is written twice: `''`"
+                if last.style == "single"
+                else 'inside double quotes a double quote is written `\\"`: put single quotes around the whole instead'
+            )
         return codes.TEXT_AFTER_QUOTE.at(span, f"text after a quoted value: `{stop.words(span)}`", help=helped)
     if last is None and stop.text[end - 1 : end] in {"]", "}"}:
         if stop.trail.bracket is not None and stop.char in {'"', "'", "[", "{"}:
