@@ -72,7 +72,8 @@ def _client(registrations: _Registrations, name: str, entry: Entry, tag_places: 
         return None
     block = Block(mapping, CLIENT, context.reader)
     said = block.text("provider")
-    provider = _provider_of(registrations, said, entry, unsaid="provider" not in block)
+    unsaid = "provider" not in block and not block.misspells("provider")
+    provider = _provider_of(registrations, said, entry, unsaid=unsaid)
     client_id = block.text("client_id")
     if client_id is not None and not _CLIENT_ID.fullmatch(client_id.value):
         mend = "visible ASCII characters, 256 at most (RFC 6749 appendix A.1)"
