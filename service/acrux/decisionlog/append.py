@@ -23,6 +23,8 @@ from acrux.domain.facts import Json
 from acrux.domain.identifiers import StreamId
 
 DEFAULT_MAX_WAITING: Final = 10_000
+_LARGEST_TURN: Final = 64
+_LONGEST_TURNS: Final = 32
 _STEP_TOLERANCE_US: Final = 1_000_000
 _DRIFT_PARTS: Final = 1_000  # a slewing clock may stray by 0.1 % of the time since the last record
 
@@ -95,6 +97,7 @@ class LogWriter:
         self._ship_timeout_seconds = ship_timeout_seconds
         self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
         self._turn: list[_Waiting] = []  # what the event loop's present turn has appended; touched on the loop only
+        self._turn_seen = self._turns = 0
         self._closed = False  # nothing more is admitted
         self._ending = False  # the writer has met the end of the queue
         self._ended = False  # the writer is gone
@@ -179,7 +182,19 @@ class LogWriter:
         self._spool.close()
 
     def _hand_over(self) -> None:
+        """Hand over what waits once a turn of the loop has added nothing to it.
+
+        Requests that are ready are worked off first, so that they share one commit; whatever goes on arriving, it is
+        at most `_LONGEST_TURNS` turns or `_LARGEST_TURN` records.
+        """
+        waiting_count = len(self._turn)
+        if waiting_count > self._turn_seen and waiting_count < _LARGEST_TURN and self._turns < _LONGEST_TURNS:
+            self._turn_seen = waiting_count
+            self._turns += 1
+            asyncio.get_running_loop().call_soon(self._hand_over)
+            return
         turn, self._turn = self._turn, []
+        self._turn_seen = self._turns = 0
         for waiting in turn:
             self._put(waiting)
 

@@ -18,11 +18,13 @@ from acrux.domain.decision import Accept, Decision, RuleEffect, Verdict
 from acrux.domain.facts import BUILT_IN_FACTS, Facts, FactValue, Json, fact_to_json
 from acrux.domain.identifiers import ClientName, DecisionId, LevelName, ProviderName, Revision, StreamId
 
-# What is not listed is sealed. `request.time` is in neither: it is the answer's `decided_at_us`.
-_TIME_FACT: Final = "request.time"
+# What is not listed is sealed. Two are in neither: the time is the answer's `decided_at_us`, and what is known are the
+# names of all the others.
+_TOLD_OTHERWISE: Final = frozenset({"request.time", "known"})
 _PLAIN_FACTS: Final = frozenset(
-    name for name in BUILT_IN_FACTS if not name.startswith(("user.", "browser.")) and name != _TIME_FACT
+    name for name in BUILT_IN_FACTS if not name.startswith(("user.", "browser.")) and name not in _TOLD_OTHERWISE
 )
+_NOT_SEALED: Final = _PLAIN_FACTS | _TOLD_OTHERWISE
 _USER_FACT: Final = "user.id"
 # Dataclasses are passed through, and so refused: orjson would write their fields unsorted, which is not canonical.
 _OPTIONS: Final = orjson.OPT_SORT_KEYS | orjson.OPT_UTC_Z | orjson.OPT_PASSTHROUGH_DATACLASS
@@ -125,7 +127,7 @@ class Recorder:
         at_us = microseconds(decision.decided_at)
         values = facts.values
         plain = {name: value for name, value in values.items() if name in _PLAIN_FACTS}
-        sealed = {name: value for name, value in values.items() if name not in _PLAIN_FACTS and name != _TIME_FACT}
+        sealed = {name: value for name, value in values.items() if name not in _NOT_SEALED}
         secret: dict[str, object] = {"facts": sealed} if sealed else {}
         if facts.requested_claims is not None:
             secret["requested_claims"] = facts.requested_claims

@@ -21,10 +21,10 @@ from acrux.storage import idempotency, streams
 from acrux.storage.database import Database, DatabaseUnavailable, RowRefused, StorageError
 
 _LOG: Final = logging.getLogger(__name__)
-DEFAULT_POLL_SECONDS: Final = 0.1
+DEFAULT_POLL_SECONDS: Final = 0.25
 DEFAULT_RETENTION_SECONDS: Final = 24 * 3600
 _UPKEEP_SECONDS: Final = 5.0
-_BATCH_ROWS: Final = 1_000
+_BATCH_ROWS: Final = 2_000
 _CHECKPOINT_ROWS: Final = 2_000
 _FIRST_BACKOFF_SECONDS: Final = 0.1
 _LONGEST_BACKOFF_SECONDS: Final = 5.0

@@ -26,7 +26,7 @@ _SQLITE_PRAGMAS: Final = (
     "journal_mode=WAL",
     "synchronous=FULL",
     "cache_size=-65536",  # KiB: a dozen indexes are written at a dozen places, and the default holds one of them
-    "wal_autocheckpoint=4000",  # pages: the same few are written again and again, and need to go back once
+    "wal_autocheckpoint=8000",  # pages: the same few are written again and again, and need to go back once
 )
 
 
