@@ -7,6 +7,7 @@ from difflib import get_close_matches
 from typing import Final
 
 from acrux.cel.engine import Declarations
+from acrux.cel.function_names import FUNCTION_NAMES, function_meant
 from acrux.cel.lexer import Tokens
 from acrux.cel.problems import Problem, ProblemKind
 
@@ -210,7 +211,14 @@ def _unknown_function(name: str, opening: int, tokens: Tokens) -> Problem:
         if before in {"cel", "optional", "base64", "sets", "lists", "regex", "proto", "math", "strings", "ip"}:
             first = last - 2
             name = f"{before}.{name}"
-    return Problem(ProblemKind.FUNCTION, tokens.starts[first], tokens.ends[last], f"unknown function `{name}`", name)
+    message, helped = f"unknown function `{name}`", None
+    if name in FUNCTION_NAMES:
+        # CEL's checker says the same of both mistakes: so many arguments, or so called, there is none.
+        message = f"`{name}` can't be called like this"
+        helped = "with so many arguments, or in this place, there is no such function"
+    elif meant := function_meant(name):
+        helped = f"did you mean `{meant}`?"
+    return Problem(ProblemKind.FUNCTION, tokens.starts[first], tokens.ends[last], message, name, helped)
 
 
 def _unknown_name(name: str, place: int, tokens: Tokens, declarations: Declarations) -> Problem:
@@ -239,6 +247,8 @@ def _name_help(name: str, declarations: Declarations) -> str | None:
     close = get_close_matches(name.casefold(), folded, n=1, cutoff=_LIKENESS)
     if close:
         return f"did you mean `{folded[close[0]]}`?"
+    if name.casefold() in {"true", "false", "null"}:
+        return f"did you mean `{name.casefold()}`?"
     if "." not in name:
         return f'text needs quotes: `"{name}"`'
     return None

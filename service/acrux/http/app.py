@@ -35,6 +35,7 @@ from acrux.http.envelope import (
 )
 from acrux.http.idempotency import Retried
 from acrux.http.problems import Code, Problem
+from acrux.http.protocol import Protocol
 from acrux.http.shared import SharedLookups
 from acrux.wiring.services import Services
 
@@ -53,9 +54,14 @@ _CODES: Final = {404: Code.NOT_FOUND, 405: Code.METHOD_NOT_ALLOWED}
 
 
 class Application:
-    """What the server calls for each request. Everything that a request needs is in `services`."""
+    """What the server calls for each request. Everything that a request needs is in `services`.
+
+    Attributes:
+        protocol: how the server shall speak HTTP, so that what is no request is answered as everything else is.
+    """
 
     __slots__ = ("_api", "_decide", "_services")
+    protocol: Final = Protocol
 
     def __init__(self, services: Services, api: FastAPI, decide: DecideRoute) -> None:
         self._services = services

@@ -34,7 +34,6 @@ BACKLOG: Final = 2048
 TICK_SECONDS: Final = 1.0
 YOUNG_OBJECTS: Final = 20_000
 """How many new objects start a garbage collection: a request makes hundreds, nearly all of which need none."""
-LARGEST_HEADERS_BYTES: Final = 64 * 1024
 
 
 class WorkerServer(uvicorn.Server):
@@ -151,7 +150,7 @@ def _uvicorn_config(application: Any) -> uvicorn.Config:
     return uvicorn.Config(
         application,
         loop="none",
-        http="httptools",
+        http=application.protocol,
         ws="none",
         lifespan="off",
         interface="asgi3",
@@ -163,7 +162,6 @@ def _uvicorn_config(application: Any) -> uvicorn.Config:
         backlog=BACKLOG,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=DRAIN_SECONDS,
-        h11_max_incomplete_event_size=LARGEST_HEADERS_BYTES,
     )
 
 
