@@ -10,6 +10,7 @@ from acrux.cel.messages import problems_of
 
 K = ProblemKind
 
+OTHER_CALL = "with so many arguments, or in this place, there is no such function"
 MISTAKES = [
     # expression with «marked» span, kind, message, help
     ('«client.tag» == "x"', K.UNKNOWN_NAME, "unknown name `client.tag`", "did you mean `client.tags`?"),
@@ -28,9 +29,10 @@ MISTAKES = [
     ("client.id.«foo»()", K.FUNCTION, "unknown function `foo`", None),
     ("«cel.bind»(a, 1, a)", K.FUNCTION, "unknown function `cel.bind`", None),
     ("«optional.none»()", K.FUNCTION, "unknown function `optional.none`", None),
-    ("[1].«exists»(i, v, v > i)", K.FUNCTION, "`exists` can't be called like this", "so many arguments"),
-    ("«size»(client.id, 2) == 1", K.FUNCTION, "`size` can't be called like this", "so many arguments"),
+    ("[1].«exists»(i, v, v > i)", K.FUNCTION, "`exists` can't be called like this", OTHER_CALL),
+    ("«size»(client.id, 2) == 1", K.FUNCTION, "`size` can't be called like this", OTHER_CALL),
     ("client.id.«startWith»('a')", K.FUNCTION, "unknown function `startWith`", "did you mean `startsWith`?"),
+    ("«floor»(1.5) == 1.0", K.FUNCTION, "unknown function `floor`", "did you mean `math.floor`?"),
     ("client.id.«toLowerCase»()", K.FUNCTION, "unknown function `toLowerCase`", "did you mean `lowerAscii`?"),
     ("«math.flor»(1.5)", K.FUNCTION, "unknown function `math.flor`", "did you mean `math.floor`?"),
     ("client.registered == «True»", K.UNKNOWN_NAME, "unknown name `True`", "did you mean `true`?"),
