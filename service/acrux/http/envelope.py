@@ -16,8 +16,6 @@ MAX_BODY_BYTES: Final = 64 * 1024
 NO_STORE: Final = (b"cache-control", b"no-store")
 JSON: Final = (b"content-type", b"application/json")
 _PROBLEM_JSON: Final = (b"content-type", MEDIA_TYPE.encode())
-# A body that nobody will read must not be taken for the next request.
-_CLOSE: Final = (b"connection", b"close")
 _REQUEST_ID: Final = re.compile(rb"[\x21-\x7e](?:[\x20-\x7e]{0,126}[\x21-\x7e])?")
 _MEDIA_TYPE: Final = re.compile(rb"application/json[ \t]*(?:;[ \t]*charset=\"?utf-8\"?[ \t]*)?", re.IGNORECASE)
 
@@ -55,8 +53,12 @@ def check_length(content_length: bytes | None) -> None:
 
 
 def too_large() -> Problem:
-    """The problem of a body beyond the limit; the connection ends with it."""
-    return Problem(Code.BODY_TOO_LARGE, f"at most {MAX_BODY_BYTES} bytes", headers=(_CLOSE,))
+    """The problem of a body beyond the limit.
+
+    The connection stays: closing it on a caller that still sends would reset it, and the answer could be lost with it.
+    `acrux.http.protocol` drops the rest, and hangs up on whoever takes too long.
+    """
+    return Problem(Code.BODY_TOO_LARGE, f"at most {MAX_BODY_BYTES} bytes")
 
 
 async def read_body(receive: Receive) -> bytes:

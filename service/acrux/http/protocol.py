@@ -14,6 +14,7 @@ from acrux.http.problems import Code, Problem
 MAX_HEAD_BYTES: Final = 64 * 1024
 MESSAGE_SECONDS: Final = 15.0
 """A request that is not here whole by then is given up: less than a drain takes, so that none is cut off by one."""
+LINGER_SECONDS: Final = 2.0
 _NO_HEAD: Final = float("-inf")
 _HEAD_END: Final = b"\r\n\r\n"
 _TOO_LARGE: Final = f"the request line and the header lines have more than {MAX_HEAD_BYTES} bytes"
@@ -36,6 +37,7 @@ class Protocol(HttpToolsProtocol):
         self._head_bytes = 0.0
         self._began_at_seconds: float | None = None
         self._why = _NO_HTTP
+        self._refused = False
         self._watch: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -52,7 +54,7 @@ class Protocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Takes what has come; a head without end is refused before it fills the memory."""
-        if self.transport.is_closing():
+        if self._refused or self.transport.is_closing():
             return
         if self._head_bytes == 0:
             self._began_at_seconds = self.loop.time()
@@ -97,8 +99,12 @@ class Protocol(HttpToolsProtocol):
         self._refuse(self._why)
 
     def _refuse(self, why: str) -> None:
-        """Answers what is no request, and closes: nobody knows where the next one would begin."""
-        if self.transport.is_closing():
+        """Answers what is no request, and closes: nobody knows where the next one would begin.
+
+        What still comes is taken and dropped for a moment: closing on it at once would reset the connection, and the
+        answer could be lost with it (RFC 9112 section 9.6).
+        """
+        if self._refused or self.transport.is_closing():
             return
         cycle: RequestResponseCycle | None = self.cycle
         if cycle is not None and not cycle.response_complete and not cycle.more_body:
@@ -108,7 +114,10 @@ class Protocol(HttpToolsProtocol):
             return
         if cycle is None or cycle.response_complete or not cycle.response_started:
             self.transport.write(_answer(why, self.headers or ()))
-        self.transport.close()
+        self._refused = True
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        self.loop.call_later(LINGER_SECONDS, self.transport.close)
 
     def _unsupported_upgrade_warning(self) -> None:
         """Nothing to say: anybody could fill the log with it."""

@@ -150,7 +150,8 @@ async def test_charset_utf_8_is_allowed(bed):
 
 
 async def test_reading_stops_at_the_limit(bed):
-    """A chunked body is read no further than the limit, and the connection ends with the answer."""
+    """A chunked body is read no further than the limit; the connection stays: closing on a caller that still sends
+    would reset it, and the answer could be lost with it."""
     asked = 0
 
     async def endless():
@@ -160,7 +161,7 @@ async def test_reading_stops_at_the_limit(bed):
 
     sent = await _call(bed, endless, [(b"content-type", b"application/json")])
     assert sent[0]["status"] == 413
-    assert (b"connection", b"close") in sent[0]["headers"]
+    assert b"connection" not in dict(sent[0]["headers"])
     assert asked == 7
 
 
