@@ -5,13 +5,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
+from itertools import pairwise
 from typing import Final, Generic, TypeVar
 
 import acrux.policy.times as times_of_text
 from acrux.policy import codes
 from acrux.policy.codes import Code
 from acrux.policy.diagnostics import Diagnostic, Related, Severity, Span
-from acrux.policy.document import MappingNode, Node, Scalar, SequenceNode
+from acrux.policy.document import Entry, MappingNode, Node, Scalar, SequenceNode
 from acrux.policy.suggestions import closest
 
 T = TypeVar("T")
@@ -236,14 +237,21 @@ class Block:
         self.first = first_place(node)
         self._reader = reader
         self._entries: Mapping[str, Node] = {entry.key.value: entry.value for entry in node.entries}
-        unknown = [entry.key for entry in node.entries if entry.key.value not in shape.keys]
+        unknown = [entry for entry in node.entries if entry.key.value not in shape.keys]
+        self._after_comma = _after_comma(node, unknown)
         missing = [key for key in shape.required if key not in self._entries]
         mistaken: set[str | None] = set()
-        for key in unknown:
+        for entry in unknown:
+            key = entry.key
+            before = self._after_comma.get(key.value)
+            if before in self._after_comma:
+                continue  # the same text, cut by its second comma
             unused = [known for known in shape.keys if known not in self._entries]
             close = closest(key.value, unused)
             mistaken.add(close)
             mend = f"did you mean `{close}`?" if close else f"{shape.noun} takes {_listed(shape.keys)}"
+            if before is not None:
+                mend = f"inside brackets a comma ends a value: if this belongs to `{before}`, quote the whole"
             reader.findings.add(codes.UNKNOWN_KEY, key.span, f"unknown key `{key.value}` in {shape.noun}", mend=mend)
         # A misspelt key is one mistake: what it was meant to be is not missing as well.
         for name in missing:
@@ -269,9 +277,11 @@ class Block:
         return None if node is None else read(node, name)
 
     def expression(self, name: str) -> Scalar | None:
-        """A scalar with its inner places."""
+        """A scalar with its inner places; None too where a comma has cut it in two, which is noted already."""
         node = self._entries.get(name)
-        return None if node is None else self._reader.scalar(node, name, "a CEL expression")
+        if node is None or name in self._after_comma.values():
+            return None
+        return self._reader.scalar(node, name, "a CEL expression")
 
     def number(self, name: str) -> Scalar | None:
         """A scalar that should be a number."""
@@ -324,6 +334,17 @@ class Block:
             node = self._reader.mapping(item, name)
             if node is not None:
                 yield Block(node, shape, self._reader)
+
+
+def _after_comma(node: MappingNode, unknown: Iterable[Entry]) -> dict[str, str]:
+    """The unknown keys that no colon follows, each with the key before it, whose value it probably is a part of.
+
+    Such is `t == "a")` in `{when: x.exists(t, t == "a")}`.
+    """
+    cut = {entry.key.value for entry in unknown if is_empty(entry.value) and entry.value.start == entry.key.end}
+    if not cut:
+        return {}
+    return {entry.key.value: before.key.value for before, entry in pairwise(node.entries) if entry.key.value in cut}
 
 
 def _listed(names: tuple[str, ...]) -> str:

@@ -15,6 +15,7 @@ from acrux.policy import codes
 from acrux.policy.diagnostics import Diagnostic, Span
 from acrux.policy.nodes import Scalar
 from acrux.policy.source import SourceFile
+from acrux.policy.yaml_flow import bracket_in_text
 from acrux.policy.yaml_stop import QUOTE_HELP, REST_OF_LINE, Stop, Trail, quoting_help, stopped
 from acrux.policy.yaml_unclosed import unclosed_bracket, unclosed_quote
 
@@ -256,14 +257,13 @@ def _other(stop: Stop) -> Diagnostic | None:
         message = f"this `{stop.char}` closes nothing"
     elif stop.char == "," and "flow node" in stop.context:
         message = "nothing stands before this comma"
-    elif stop.char in {"[", "{"} and stop.trail.last is not None and stop.trail.last.style == "plain":
-        message, helped = f"`{stop.char}` inside unquoted text that stands in brackets", QUOTE_HELP
     elif stop.trail.bracket is not None:
         message, helped = "a comma is missing before this", "items inside brackets are separated by commas"
     return None if message is None else codes.SYNTAX.at(stop.span(stop.at, stop.at + 1), message, help=helped)
 
 
 _EXPLANATIONS: Final[tuple[Callable[[Stop], Diagnostic | None], ...]] = (
+    bracket_in_text,
     unclosed_bracket,
     unclosed_quote,
     _tab,

@@ -59,13 +59,21 @@ class Stop:
         return self.text[self.at : self.at + 1]
 
     @property
-    def in_brackets(self) -> bool:
-        """Whether a bracket was open.
+    def opening(self) -> int | None:
+        """The bracket that was open, if one was.
 
         In `- {owner: @team}` the parser has not told of it yet: to its end, the line may still be a key.
         """
-        opening = _OPENING.match(self.text, self.line_start(self.at), self.at)
-        return self.trail.bracket is not None or (opening is not None and opening.end() > self.trail.last_end)
+        if self.trail.bracket is not None:
+            return self.trail.bracket
+        at = self.at if self.context_at is None else min(self.at, self.context_at)
+        found = _OPENING.match(self.text, self.line_start(at), at)
+        return found.end() - 1 if found is not None and found.end() > self.trail.last_end else None
+
+    @property
+    def in_brackets(self) -> bool:
+        """Whether a bracket was open."""
+        return self.opening is not None
 
     def line_start(self, offset: int) -> int:
         """Offset of the first character of a line."""

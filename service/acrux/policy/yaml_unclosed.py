@@ -28,7 +28,7 @@ def _block_indent(text: str, offset: int) -> int:
     return (match.end() if match else line) - line
 
 
-def _outdented(text: str, start: int, end: int, allowed: str = "") -> int | None:
+def outdented(text: str, start: int, end: int, allowed: str = "") -> int | None:
     """The first line after `start` that is not indented more than the line of `start`, so that it is something new.
 
     A line that begins with one of the `allowed` characters still belongs.
@@ -60,8 +60,8 @@ def unclosed_bracket(stop: Stop) -> Diagnostic | None:
     elif closed_by is not None:
         return None
     else:
-        outdented = _outdented(stop.text, opening, len(stop.text), "]}")
-        if stop.at < (len(stop.text.rstrip()) if outdented is None else outdented):
+        new = outdented(stop.text, opening, len(stop.text), "]}")
+        if stop.at < (len(stop.text.rstrip()) if new is None else new):
             return None
     return codes.UNCLOSED_BRACKET.at(
         stop.span(opening, opening + 1),
@@ -73,7 +73,7 @@ def unclosed_bracket(stop: Stop) -> Diagnostic | None:
 
 def _closer(text: str, opening: int) -> int | None:
     """The bracket that ends what the one at `opening` begins; None if something new begins before it."""
-    end = _outdented(text, opening, len(text), "]}")
+    end = outdented(text, opening, len(text), "]}")
     depth = 0
     for match in _PIECES.finditer(text, opening, len(text) if end is None else end):
         if match[0] in _CLOSING:
@@ -87,7 +87,7 @@ def _closer(text: str, opening: int) -> int | None:
 
 def _is_surplus(stop: Stop, opening: int, closed_by: int) -> bool:
     """Whether the bracket that does not fit is one too many, as in `{cidrs: [a]]}`: without it all are closed."""
-    end = _outdented(stop.text, opening, len(stop.text), "]}")
+    end = outdented(stop.text, opening, len(stop.text), "]}")
     pieces = [match[0] for match in _PIECES.finditer(stop.text, stop.line_start(opening), end or len(stop.text))]
     pieces.remove(stop.text[closed_by])
     return all(pieces.count(opened) == pieces.count(closing) for opened, closing in _CLOSING.items())
@@ -99,13 +99,13 @@ def unclosed_quote(stop: Stop) -> Diagnostic | None:
     if "quoted scalar" in stop.context:
         # The end of the file, a document mark, or an escape that is none in a text that was never meant to be quoted.
         ends = "end of stream" in stop.problem or "document" in stop.problem
-        if stop.context_at is not None and (ends or _outdented(stop.text, stop.context_at, stop.at) is not None):
+        if stop.context_at is not None and (ends or outdented(stop.text, stop.context_at, stop.at) is not None):
             opening = stop.context_at
     elif (
         (last := stop.trail.last) is not None
         and last.style in {"single", "double"}
         and stop.at <= _end_of_line(stop.text, last.end)
-        and _outdented(stop.text, last.start, last.end) is not None
+        and outdented(stop.text, last.start, last.end) is not None
     ):
         # The quote that closed it was the opening one of the next value.
         opening = last.start
