@@ -29,6 +29,7 @@ class _Entry:
     keys: KeySet | None = None
     fetched_at_seconds: float = float("-inf")
     tried_at_seconds: float = float("-inf")
+    refetched_at_seconds: float = float("-inf")
     failure: str = ""
     fetching: "asyncio.Task[None] | None" = field(default=None, repr=False)
 
@@ -67,10 +68,20 @@ class KeyCache:
     async def refetch(self, provider: Provider) -> KeySet:
         """The provider's keys for a token whose key is not among `keys`: fetched again, at most once a minute.
 
+        Only fetches for such tokens count: keys that changed just after they were first fetched are had too. One that
+        failed found nothing out, and is tried again after the pause that every failure has.
+
         Raises:
             KeysUnavailableError: the last try to fetch them failed, so that nobody knows whether the key is there.
         """
-        return await self._fetch(self._entry(provider), provider, REFETCH_INTERVAL_SECONDS)
+        entry = self._entry(provider)
+        if entry.failure:
+            return await self._fetch(entry, provider, FAILURE_PAUSE_SECONDS)
+        now_seconds = self._clock()
+        if now_seconds - entry.refetched_at_seconds < REFETCH_INTERVAL_SECONDS:
+            return await self._fetch(entry, provider, REFETCH_INTERVAL_SECONDS)
+        entry.refetched_at_seconds = now_seconds
+        return await self._fetch(entry, provider, 0.0)
 
     async def keep_fresh(
         self,

@@ -178,6 +178,7 @@ async def _run(channel_descriptor: int, listening_descriptors: list[int]) -> Non
 def main() -> None:
     """The worker's program: its arguments are the descriptors of its channel and of the listening sockets."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s worker[%(process)d] %(levelname)s %(message)s")
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # it would say each fetch of keys
     gc.set_threshold(YOUNG_OBJECTS, 20, 50)
     channel_descriptor, *listening_descriptors = (int(argument) for argument in sys.argv[1:])
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

@@ -204,16 +204,18 @@ async def test_several_keys_of_one_name() -> None:
 
 
 async def test_rotation() -> None:
-    """A key that the provider has taken into use since is found, and a bad token refetches at most once a minute."""
+    """A key that the provider has taken into use since is found, and a bad token refetches at most once a minute.
+
+    What was fetched for another reason does not count: keys that change right after the first login are found too.
+    """
     site, clock = Site(RSA_JWK), Clock()
     verifier = verifier_of(site, clock)
     assert isinstance(await verifier.verify(signed(), PROVIDER), ReturnedClaims)
     site.keys.append(jwk_of(STRANGER, "RS256", kid="k2"))
     new = signed(kid="k2", key=STRANGER)
-    assert isinstance(await verifier.verify(new, PROVIDER), InvalidToken), "fetched less than a minute ago"
-    assert site.fetched_count == 1
-    clock.seconds += 60
     assert isinstance(await verifier.verify(new, PROVIDER), ReturnedClaims)
+    assert site.fetched_count == 2
+    clock.seconds += 59
     for _ in range(5):
         assert isinstance(await verifier.verify(signed(kid="k9", key=STRANGER), PROVIDER), InvalidToken)
         assert isinstance(await verifier.verify(signed(kid="k1", key=STRANGER), PROVIDER), InvalidToken)
@@ -230,6 +232,10 @@ async def test_unknown_key_while_the_provider_is_away() -> None:
     with pytest.raises(KeysUnavailableError, match="refused"):
         await verifier.verify(signed(kid="k2", key=STRANGER), PROVIDER)
     assert isinstance(await verifier.verify(signed(), PROVIDER), ReturnedClaims), "known keys go on"
+    site.is_down = False
+    site.keys.append(jwk_of(STRANGER, "RS256", kid="k2"))
+    clock.seconds += 5
+    assert isinstance(await verifier.verify(signed(kid="k2", key=STRANGER), PROVIDER), ReturnedClaims), "no minute"
 
 
 def test_no_key_set() -> None:
