@@ -20,7 +20,14 @@ from acrux.client.conversation import (
 )
 from acrux.client.facts import LoginFacts
 from acrux.client.storing import CeilingCache, ReportQueue, cache_files
-from acrux.client.transport import REFRESH_INTERVAL_SECONDS, TIMEOUT_SECONDS, failed, headers_of, settings
+from acrux.client.transport import (
+    REFRESH_INTERVAL_SECONDS,
+    TIMEOUT_SECONDS,
+    UNHURRIED_SECONDS,
+    failed,
+    headers_of,
+    settings,
+)
 from acrux.client.values import Ceiling, Decision, Json, Verdict
 
 _T = TypeVar("_T")
@@ -154,11 +161,11 @@ class AsyncAcruxClient:
     async def _keep_fresh(self) -> None:
         while True:
             for conversation in self._conversations.due(self._interval_seconds):
-                await self._hold(conversation)
+                await self._hold(conversation, max(self._timeout_seconds, UNHURRIED_SECONDS))
             await asyncio.sleep(min(TICK_SECONDS, self._interval_seconds))
 
-    async def _hold(self, conversation: Conversation[_T]) -> _T:
-        deadline_seconds = asyncio.get_running_loop().time() + self._timeout_seconds
+    async def _hold(self, conversation: Conversation[_T], timeout_seconds: float | None = None) -> _T:
+        deadline_seconds = asyncio.get_running_loop().time() + (timeout_seconds or self._timeout_seconds)
         try:
             call = next(conversation)
             while True:
@@ -170,8 +177,9 @@ class AsyncAcruxClient:
     async def _make(self, call: Call, deadline_seconds: float) -> Reply:
         try:
             async with asyncio.timeout_at(deadline_seconds):
+                # The deadline is the one limit: httpx's own are for single steps of the call.
                 response = await self._http.request(
-                    call.method, call.path, content=call.content(), headers=headers_of(call)
+                    call.method, call.path, content=call.content(), headers=headers_of(call), timeout=None
                 )
         except TimeoutError:
             return Unreached("timed out")

@@ -21,7 +21,14 @@ from acrux.client.conversation import (
 )
 from acrux.client.facts import LoginFacts
 from acrux.client.storing import CeilingCache, ReportQueue, cache_files
-from acrux.client.transport import REFRESH_INTERVAL_SECONDS, TIMEOUT_SECONDS, failed, headers_of, settings
+from acrux.client.transport import (
+    REFRESH_INTERVAL_SECONDS,
+    TIMEOUT_SECONDS,
+    UNHURRIED_SECONDS,
+    failed,
+    headers_of,
+    settings,
+)
 from acrux.client.values import Ceiling, Decision, Json, Verdict
 
 _T = TypeVar("_T")
@@ -172,12 +179,12 @@ class AcruxClient:
     def _keep_fresh(self) -> None:
         while True:
             for conversation in self._conversations.due(self._interval_seconds):
-                self._hold(conversation)
+                self._hold(conversation, max(self._timeout_seconds, UNHURRIED_SECONDS))
             if self._stop.wait(min(TICK_SECONDS, self._interval_seconds)):
                 return
 
-    def _hold(self, conversation: Conversation[_T]) -> _T:
-        deadline_seconds = time.monotonic() + self._timeout_seconds
+    def _hold(self, conversation: Conversation[_T], timeout_seconds: float | None = None) -> _T:
+        deadline_seconds = time.monotonic() + (timeout_seconds or self._timeout_seconds)
         try:
             call = next(conversation)
             while True:

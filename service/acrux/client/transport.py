@@ -8,6 +8,9 @@ from acrux.client.conversation import Call, Garbled, Unreached
 
 TIMEOUT_SECONDS = 0.3
 REFRESH_INTERVAL_SECONDS = 60.0
+# What is said beside the callers, such as the report of an outage: nobody waits for it, and giving up on an answer that
+# is on its way would only have it said twice.
+UNHURRIED_SECONDS = 10.0
 
 
 def settings(base_url: str, token: str, timeout_seconds: float) -> dict[str, Any]:
