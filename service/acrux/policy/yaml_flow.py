@@ -14,11 +14,11 @@ _PIECES: Final = re.compile(
     |(?P<open>[\[{])
     |(?P<close>[\]}])
     |(?P<next>,|:(?=\s)|(?<=["']):)
-    |(?P<quote>"(?:[^"\\]|\\.)*"|'(?:[^']|'')*')
     |(?P<text>[^\s\[\]{},:"']+|.)
     """,
     re.DOTALL | re.VERBOSE,
 )
+_QUOTED: Final = re.compile(r"""(?P<quote>"(?:[^"\\]|\\.)*"|'(?:[^']|'')*')""", re.DOTALL)
 # What begins with one of these is no plain text to YAML, and is explained for itself.
 _INDICATORS: Final = tuple("!&*|>@`%\"'")
 
@@ -34,12 +34,13 @@ def bracket_in_text(stop: Stop) -> Diagnostic | None:
     new = outdented(stop.text, opening, stop.at)
     at, end = opening, stop.at + 1 if new is None else new
     before, depth = "next", 0
-    while at < end and (piece := _PIECES.match(stop.text, at, end)) is not None:
-        kind = str(piece.lastgroup)
-        if kind == "quote" and before not in {"next", "open"}:
-            kind, at = "text", at + 1  # an unquoted text may hold quotes: brackets in them are brackets all the same
-        else:
-            at = piece.end()
+    while at < end:
+        # An unquoted text may hold quotes: brackets in them are brackets all the same.
+        quoted = _QUOTED.match(stop.text, at, end) if before in {"next", "open"} else None
+        piece = quoted or _PIECES.match(stop.text, at, end)
+        if piece is None:
+            return None
+        kind, at = str(piece.lastgroup), piece.end()
         if kind == "open" and before == "text":
             return _found(stop, piece.start())
         if kind == "text" and before != "text" and piece[0].startswith(_INDICATORS):
