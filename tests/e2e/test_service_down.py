@@ -76,7 +76,7 @@ def test_outage_between_redirect_and_callback(company: Company) -> None:
         assert user is not None
         assert user["acr"] == CODE_ACR
     company.service.start_again()
-    decided = company.service.newest("jira", verdict=None)
-    (report,) = company.service.fallbacks(1)
-    assert (report["id"], report["verdict"]) == (decided["decision_id"], "satisfied")
-    assert report["returned_acr"] == CODE_ACR
+    decided = company.service.newest("jira", verdict="satisfied")
+    (outcome,) = company.service.decision(decided["decision_id"])["outcomes"]
+    assert (outcome["verdict"], outcome["judged_by"]) == ("satisfied", "caller")
+    assert decided["returned_acr"] == CODE_ACR

@@ -6,6 +6,7 @@ from typing import Any, Final, NamedTuple
 import orjson
 
 from acrux.decisionlog.errors import NotOpened
+from acrux.decisionlog.recorder import ACRUX
 from acrux.decisionlog.records import from_microseconds
 from acrux.decisionlog.sealing import Keyring
 from acrux.domain.facts import Json, format_timestamp
@@ -71,7 +72,8 @@ def show_outcome(outcome: Found) -> dict[str, Json]:
     content = record["content"]
     return {
         "verdict": content["verdict"],
-        "verdict_at": _time(record["recorded_at_us"]),
+        "verdict_at": _judged_at(record),
+        "judged_by": content.get("judged_by", ACRUX),
         "admit": content["admit"],
         "level": content["level"],
         "uses_up": content["uses_up"],
@@ -94,9 +96,15 @@ def _verdict(outcomes: Sequence[Any]) -> dict[str, Json]:
     content = using_up["content"]
     return {
         "verdict": content["verdict"],
-        "verdict_at": _time(using_up["recorded_at_us"]),
+        "verdict_at": _judged_at(using_up),
         "returned_acr": content["returned"]["acr"],
     }
+
+
+def _judged_at(record: Any) -> str:
+    """When the verdict was come to: for one that a caller reported later, by the caller's clock."""
+    reported_at_us = record["content"].get("judged_at_us")
+    return _time(record["recorded_at_us"] if reported_at_us is None else reported_at_us)
 
 
 def _facts(found: Found, content: Any, keyring: Keyring, *, open_facts: bool) -> dict[str, Json]:

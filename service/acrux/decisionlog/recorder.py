@@ -26,6 +26,9 @@ _PLAIN_FACTS: Final = frozenset(
 )
 _NOT_SEALED: Final = _PLAIN_FACTS | _TOLD_OTHERWISE
 _USER_FACT: Final = "user.id"
+ACRUX: Final = "acrux"
+CALLER: Final = "caller"
+"""Who judged an outcome: the service; or the caller, while the service could not be reached."""
 # Dataclasses are passed through, and so refused: orjson would write their fields unsorted, which is not canonical.
 _OPTIONS: Final = orjson.OPT_SORT_KEYS | orjson.OPT_UTC_Z | orjson.OPT_PASSTHROUGH_DATACLASS
 
@@ -84,6 +87,9 @@ class Outcome:
         level: the level that was reached, or None.
         returned: what the provider returned.
         retry: the new decision of `insufficient` as JSON, without ticket, or None.
+        judged_by: `acrux`, or `caller` where it was judged while Acrux could not be reached, and reported later.
+        judged_at: when the caller judged, by its own clock; None otherwise.
+        reported_verdict: what the caller's verdict was; None otherwise. Not `verdict` where that is `replayed`.
     """
 
     id: str
@@ -97,6 +103,9 @@ class Outcome:
     level: LevelName | None
     returned: Returned
     retry: Mapping[str, Json] | None = None
+    judged_by: str = ACRUX
+    judged_at: datetime | None = None
+    reported_verdict: Verdict | None = None
 
 
 class Recorder:
@@ -178,10 +187,13 @@ class Recorder:
             "correlation_id": caller.correlation_id,
             "decided_at_us": at_us,
             "decision_id": outcome.decision_id,
+            "judged_at_us": None if outcome.judged_at is None else microseconds(outcome.judged_at),
+            "judged_by": outcome.judged_by,
             "level": outcome.level,
             "outcome_id": outcome.id,
             "policy_revision": outcome.revision,
             "provider": outcome.provider,
+            "reported_verdict": outcome.reported_verdict,
             "request_id": caller.request_id,
             "retry": outcome.retry,
             "returned": {

@@ -133,6 +133,10 @@ class LoggedOutcome(Shape):
 
     verdict: Verdict
     verdict_at: Timestamp
+    judged_by: Annotated[
+        Literal["acrux", "caller"],
+        Field(description="`caller`: judged while the outcome call failed, and reported later."),
+    ]
     admit: bool
     level: str | None
     uses_up: bool

@@ -188,6 +188,7 @@ DETAIL: Final[dict[str, Any]] = {
         {
             "verdict": "satisfied",
             "verdict_at": "2026-11-24T08:00:41.000000Z",
+            "judged_by": "acrux",
             "admit": True,
             "level": "mfa",
             "uses_up": True,

@@ -1,14 +1,18 @@
 """What callers do when Acrux can't be reached: the ceiling to cache, and the report of what they decided then."""
 
+import asyncio
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Path, Response
 from pydantic import TypeAdapter
 
 from acrux.decisionlog.records import Entry, Kind, event
+from acrux.domain.decision import Verdict
 from acrux.domain.facts import Json, format_timestamp
+from acrux.domain.identifiers import DecisionId
 from acrux.domain.request import DecideRequest
 from acrux.engine.answer import accept_to_json
+from acrux.http import reported
 from acrux.http.authentication import RELYING_PARTIES, require_client
 from acrux.http.bodies import PRINTABLE
 from acrux.http.calls import Call, answer, caller
@@ -48,12 +52,23 @@ async def fallback(
 
 @router.post("/v1/fallbacks", operation_id="report_fallbacks")
 async def report_fallbacks(call: Annotated[Call, Depends(caller(RELYING_PARTIES))]) -> Response:
-    """Logs decisions that a caller made in an outage. 200 means that the records are durable."""
+    """Logs decisions that a caller made or judged in an outage. 200 means that the records are durable.
+
+    A verdict on a decision that Acrux had made becomes its outcome too, marked as the caller's, and uses it up; a
+    decision that has had its outcome keeps it.
+    """
     reports = (await call.body(_REPORTS)).decisions
-    for report in reports:
-        require_client(call.token, report.client)
+    names = [_known_as(call, report.client) for report in reports]
+    for name in names:
+        require_client(call.token, name)
     entries = [_entry(call, f"/decisions/{number}", report) for number, report in enumerate(reports)]
-    receipts = [await append(call.services, entry) for entry in entries]
+    # Everything is looked up before anything is logged: a report that can't be dealt with now comes again whole.
+    closings = [await _closing(call, name, report) for name, report in zip(names, reports, strict=True)]
+    # At once, so that they share commits: a caller that gives up waiting would send them all again.
+    receipts = await asyncio.gather(*(append(call.services, entry) for entry in entries))
+    for closing in closings:
+        if closing is not None:
+            await reported.close(call, closing)
     return answer(
         {
             "receipts": [
@@ -62,6 +77,24 @@ async def report_fallbacks(call: Annotated[Call, Depends(caller(RELYING_PARTIES)
             ]
         }
     )
+
+
+def _known_as(call: Call, client: str) -> str:
+    """The client's name; it may have been called by its `client_id`, as in Decide."""
+    decider = call.services.policy.active
+    if decider is None:
+        return client
+    found = build_facts(decider, DecideRequest(client), call.services.clock()).client
+    return client if found is None else found.name
+
+
+async def _closing(call: Call, client: str, report: FallbackReport) -> reported.Closing | None:
+    if report.facts is not None or report.verdict is None or not reported.may_be_decision(report.id):
+        return None
+    judged_at = None if report.verdict_at is None else parse_timestamp(report.verdict_at)
+    verdict = Verdict(report.verdict)
+    said = reported.ReportedVerdict(DecisionId(report.id), client, verdict, judged_at, report.returned_acr)
+    return await reported.find(call, said)
 
 
 def _entry(call: Call, pointer: str, report: FallbackReport) -> Entry:

@@ -125,6 +125,16 @@ class Service:
         )
         return answer.raise_for_status().json()["items"]
 
+    def decision(self, decision_id: str) -> dict[str, Any]:
+        """One decision with all that is known of it."""
+        answer = httpx.get(
+            f"{self.url}/v1/decisions/{decision_id}",
+            headers={"Authorization": f"Bearer {self.operator_token}"},
+            timeout=10,
+        )
+        found: dict[str, Any] = answer.raise_for_status().json()
+        return found
+
     def newest(self, client: str, *, verdict: str | None, position: int = 0) -> dict[str, Any]:
         """The newest decision for a client (or the one `position` before it), once it bears `verdict`.
 
@@ -141,7 +151,7 @@ class Service:
         pytest.fail(f"decision {position} for {client} has no verdict {verdict}: {seen}")
 
     def fallbacks(self, count: int) -> list[dict[str, Any]]:
-        """What was reported of an outage, oldest first, once there are `count` of it.
+        """What was reported of decisions that callers made in an outage, oldest first, once there are `count` of it.
 
         No call of the API lists these records, so they are read where the auditor's export would: in the database.
         """
