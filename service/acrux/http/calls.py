@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, TypeVar
+from urllib.parse import unquote_to_bytes
 
 import orjson
 from fastapi import Depends, Request, Response, Security
@@ -103,6 +104,7 @@ def caller(roles: AbstractSet[Role], *, takes_query: bool = False) -> Callable[.
     ) -> Call:
         services: Services = request.app.state.services
         token = await authenticate(services, header(request.scope, b"authorization"), roles)
+        require_utf8(request)
         if takes_query:
             refuse_repeated_query(request)
         else:
@@ -110,6 +112,19 @@ def caller(roles: AbstractSet[Role], *, takes_query: bool = False) -> Callable[.
         return Call(services, request.app.state.shared, token, request.scope[REQUEST_ID], request)
 
     return dependency
+
+
+def require_utf8(request: Request) -> None:
+    """What is no UTF-8 would be replaced by other characters, and then something else found than was asked for.
+
+    Raises:
+        Problem: `malformed`.
+    """
+    try:
+        unquote_to_bytes(request.scope["raw_path"]).decode()
+        unquote_to_bytes(request.scope["query_string"]).decode()
+    except UnicodeDecodeError:
+        raise Problem(Code.MALFORMED, "the path or the query is not UTF-8") from None
 
 
 def refuse_query(request: Request) -> None:

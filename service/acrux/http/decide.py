@@ -3,6 +3,7 @@
 import hashlib
 from time import perf_counter
 from typing import Final
+from urllib.parse import unquote
 
 from acrux.decisionlog.recorder import Caller
 from acrux.http.authentication import RELYING_PARTIES, authenticate, require_client
@@ -68,7 +69,9 @@ class DecideRoute:
         services = self._services
         token = await authenticate(services, headers.get(b"authorization"), RELYING_PARTIES)
         if scope["query_string"]:
-            raise field_problem(query_pointer(""), "no query parameters are taken here")
+            name, _, _ = scope["query_string"].partition(b"&")[0].partition(b"=")
+            pointer = query_pointer(unquote(name.decode("ascii", "replace")))
+            raise field_problem(pointer, "unknown query parameter")
         check_length(headers.get(b"content-length"))
         check_media_type(headers.get(b"content-type"))
         body = await read_body(receive)

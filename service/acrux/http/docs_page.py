@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import re
 from functools import cache
 from html import escape
 from typing import Any, Final
@@ -17,11 +18,15 @@ _STYLE: Final = """
 body{font:16px/1.5 system-ui,sans-serif;max-width:56rem;margin:0 auto;padding:1rem}
 h1{margin-bottom:0}nav a{display:block;padding:.3rem 0;text-decoration:none;overflow-wrap:anywhere}
 article{border-top:1px solid var(--line);margin-top:2rem}
-h2{font-size:1.1rem;overflow-wrap:anywhere}
+h2{font-size:1.2rem;overflow-wrap:anywhere}h3{font-size:1rem}
 b.method{font-size:.8rem;padding:.1rem .4rem;border:1px solid;border-radius:.3rem}
 pre{overflow-x:auto;padding:.75rem;border:1px solid var(--line);border-radius:.4rem;font-size:.85rem}
-table{border-collapse:collapse;width:100%}td,th{text-align:left;vertical-align:top;padding:.3rem .6rem .3rem 0}
+code{font-size:.9em;padding:.05rem .25rem;border-radius:.25rem;background:#8882}
+table{border-collapse:collapse;width:100%;table-layout:fixed}
+td,th{text-align:left;vertical-align:top;padding:.3rem .6rem .3rem 0;overflow-wrap:anywhere}
+th{width:4rem}.parameters th{width:9rem}.parameters td:nth-child(2){width:4rem}
 """.strip()
+_CODE: Final = re.compile(r"`([^`]+)`")
 _STYLE_HASH: Final = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
 _HEADERS: Final = {
     "content-security-policy": (
@@ -76,7 +81,7 @@ def render(document: dict[str, Any]) -> str:
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{title}</title><style>{_STYLE}</style></head><body><h1>{title}</h1>"
-        f"<p>{escape(document['info']['description'])}</p>"
+        f"{_paragraphs(document['info']['description'])}"
         f'<p><a href="openapi.yaml">openapi.yaml</a></p><nav>{contents}</nav>{articles}</body></html>'
     )
 
@@ -85,7 +90,7 @@ def _article(method: str, path: str, operation: dict[str, Any], shared: dict[str
     parts = [
         f'<article id="{escape(operation["operationId"])}">',
         f'<h2><b class="method">{method}</b> {escape(path)}</h2>',
-        f"<p>{escape(operation.get('description', ''))}</p>",
+        _paragraphs(operation.get("description", "")),
         _parameters(operation.get("parameters", [])),
     ]
     if "requestBody" in operation:
@@ -94,7 +99,7 @@ def _article(method: str, path: str, operation: dict[str, Any], shared: dict[str
     for status, given in operation["responses"].items():
         response = shared[given["$ref"].rpartition("/")[2]] if "$ref" in given else given
         shown = _examples(response["content"])
-        parts.append(f"<tr><th>{status}</th><td>{escape(response['description'])}{shown}</td></tr>")
+        parts.append(f"<tr><th>{status}</th><td>{_text(response['description'])}{shown}</td></tr>")
     parts.append("</table></article>")
     return "".join(parts)
 
@@ -104,10 +109,20 @@ def _parameters(parameters: list[dict[str, Any]]) -> str:
         return ""
     rows = "".join(
         f"<tr><th>{escape(parameter['name'])}</th><td>{escape(parameter['in'])}</td>"
-        f"<td>{escape(parameter.get('description', ''))}</td></tr>"
+        f"<td>{_text(parameter.get('description', ''))}</td></tr>"
         for parameter in parameters
     )
-    return f"<h3>Parameters</h3><table>{rows}</table>"
+    return f'<h3>Parameters</h3><table class="parameters">{rows}</table>'
+
+
+def _paragraphs(text: str) -> str:
+    """A description: an empty line parts two paragraphs, as in CommonMark."""
+    return "".join(f"<p>{_text(paragraph)}</p>" for paragraph in text.split("\n\n") if paragraph)
+
+
+def _text(text: str) -> str:
+    """A description's text; what stands between backticks is code, which is all of CommonMark that is used."""
+    return _CODE.sub(r"<code>\1</code>", escape(text))
 
 
 def _examples(content: dict[str, Any]) -> str:

@@ -9,8 +9,8 @@ from acrux.http import examples
 from acrux.http.idempotency import KEY_PATTERN
 from acrux.http.problems import Code
 
-_AUTHENTICATED: Final = (Code.UNAUTHENTICATED, Code.FORBIDDEN_ROLE, Code.INVALID_REQUEST)
-_WITH_BODY: Final = (*_AUTHENTICATED, Code.MALFORMED, Code.BODY_TOO_LARGE, Code.UNSUPPORTED_MEDIA_TYPE)
+_AUTHENTICATED: Final = (Code.MALFORMED, Code.UNAUTHENTICATED, Code.FORBIDDEN_ROLE, Code.INVALID_REQUEST)
+_WITH_BODY: Final = (*_AUTHENTICATED, Code.BODY_TOO_LARGE, Code.UNSUPPORTED_MEDIA_TYPE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +143,7 @@ OPERATIONS: Final = MappingProxyType(
             "Read the policy directory",
             "Reloaded",
             {"revision": examples.REVISION, "changed": True},
-            (Code.UNAUTHENTICATED, Code.FORBIDDEN_ROLE, Code.INVALID_POLICY, Code.NO_POLICY),
+            (*_AUTHENTICATED, Code.INVALID_POLICY, Code.NO_POLICY),
             answer_description="Every worker decides with this set.",
         ),
         "fallback": Operation(

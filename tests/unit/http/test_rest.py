@@ -1,6 +1,7 @@
 """Policy, what-if, fallback, health, documents, and what surrounds every answer."""
 
 import hashlib
+import re
 from datetime import timedelta
 
 import orjson
@@ -227,6 +228,9 @@ async def test_the_documents_are_self_contained(bed):
     assert "src=" not in page.text
     assert document.text.startswith("openapi: 3.1.0")
     assert "/v1/decisions/{decision_id}/outcome" in page.text
+    assert "<code>admit</code>" in page.text
+    prose = re.sub(r"<pre>.*?</pre>", "", page.text, flags=re.DOTALL)
+    assert "`" not in prose
 
 
 async def test_what_is_nowhere(bed):
@@ -290,6 +294,22 @@ async def test_a_caller_that_goes_away_behind_fastapi(bed):
     }
     await bed.app(scope, receive, send)
     assert sent[0]["status"] == 400
+
+
+@pytest.mark.parametrize("path", ["/v1/decisions?client=%ff", "/v1/clients/%c3%28/fallback", "/v1/decisions/%ff"])
+async def test_a_url_that_is_not_utf8(bed, path):
+    """It is refused: nothing is looked for under a name that nobody sent."""
+    async with bed.client() as client:
+        response = await client.get(path)
+    assert (response.status_code, response.json()["code"]) == (400, "malformed")
+
+
+async def test_an_unknown_query_parameter_is_named(bed):
+    """Where no query is taken the first parameter of it is shown, on every route alike."""
+    async with bed.client() as client:
+        for method, path in (("POST", "/v1/decisions"), ("GET", "/v1/policy"), ("GET", "/healthz")):
+            response = await client.request(method, f"{path}?dry%20run=1&b=2", json={"client": "jira"})
+            assert response.json()["errors"] == [{"pointer": "/query/dry run", "message": "unknown query parameter"}]
 
 
 async def test_other_protocols(bed):
