@@ -15,13 +15,13 @@ from acrux.domain.identifiers import ClientName, DecisionId, Revision
 from acrux.engine import Decider
 from acrux.http.bodies import parse_json, validate
 from acrux.http.calls import Call, require_policy
-from acrux.http.deciding import Retries, append, with_receipt
+from acrux.http.deciding import Retries, with_receipt
 from acrux.http.envelope import header
 from acrux.http.idempotency import Retried, key_hash
 from acrux.http.problems import Code, Problem, from_invalid
 from acrux.http.schemas import OutcomeRequest, OutcomeWithClaims, OutcomeWithToken
 from acrux.http.single_use import Use, single_use
-from acrux.http.twice import Retry, decide_twice
+from acrux.http.twice import Retry, decide_twice, log_retry
 from acrux.oidc.claims import InvalidToken, ReturnedClaims, read_claims
 from acrux.oidc.judge import Judgement, judge
 from acrux.oidc.jwks import KeysUnavailableError
@@ -89,12 +89,15 @@ async def _close(call: Call, decision_id: str, body: bytes, retries: Retries | N
     claimant = None if retries is None else retries.key_hash
     async with single_use(call.services, call.shared, returning.decision_id, claimant) as use:
         judgement = returning.judge(already_used=use.already_used)
-        if judgement.verdict.uses_up and not await use.claim():
-            judgement = returning.judge(already_used=True)
-        retry = None
+        shortfall = None
         if judgement.verdict is Verdict.SATISFIED and isinstance(returning.ticket, Ticket):
-            retry = await decide_twice(call, returning.decider, returning.ticket, judgement, returning.now)
-        if retry is not None:
+            # Before anything is used up: this may fail, and then the same call may be made again.
+            shortfall = await decide_twice(call, returning.decider, returning.ticket, judgement)
+        if judgement.verdict.uses_up and not await use.claim():
+            judgement, shortfall = returning.judge(already_used=True), None
+        retry = None
+        if shortfall is not None:
+            retry = await log_retry(call, shortfall, returning.now)
             judgement = replace(judgement, verdict=Verdict.INSUFFICIENT)
         return await _log(returning, judgement, retry, use, retries)
 
@@ -189,7 +192,7 @@ async def _log(
     if use.already_used:
         # A `denied` is said as often as it is asked for, but it uses its decision up once.
         entry = replace(entry, uses_up=False)
-    receipt = await append(services, entry)
+    receipt = await use.append(entry)
     services.metrics.verdicts[judgement.verdict] += 1
     return with_receipt(answer, receipt)
 

@@ -15,7 +15,6 @@ from acrux.decisionlog.records import Kind, from_microseconds, microseconds
 from acrux.domain.decision import Verdict
 from acrux.domain.identifiers import ClientName, DecisionId, LevelName, ProviderName, Revision
 from acrux.http.calls import Call, from_database
-from acrux.http.deciding import append
 from acrux.http.problems import Code, Problem
 from acrux.http.single_use import Use, single_use
 from acrux.oidc.judge import attained_level
@@ -127,9 +126,7 @@ async def close(call: Call, closing: Closing) -> None:
         verdict = report.verdict
         if verdict.uses_up and not await use.claim():
             verdict = Verdict.REPLAYED
-        await append(
-            call.services, call.services.recorder.outcome(_outcome(call, closing, verdict, use), caller=_by(call))
-        )
+        await use.append(call.services.recorder.outcome(_outcome(call, closing, verdict, use), caller=_by(call)))
         call.services.metrics.verdicts[verdict] += 1
 
 

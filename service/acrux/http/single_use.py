@@ -1,13 +1,14 @@
 """A decision is used up once: on its node by the spools, everywhere by a row in the shared database. Judges nothing."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Final
 
 from acrux.decisionlog.errors import LockTimeout, LogUnavailable
-from acrux.decisionlog.records import microseconds
+from acrux.decisionlog.records import Entry, Receipt, microseconds
 from acrux.domain.identifiers import DecisionId
+from acrux.http.deciding import append
 from acrux.http.problems import Code, Problem
 from acrux.http.shared import Away, SharedLookups
 from acrux.storage import consumptions
@@ -55,6 +56,24 @@ class Use:
             return True
         self.already_used = not claimed
         return claimed
+
+    async def append(self, entry: Entry) -> Receipt:
+        """Logs the outcome; one that can't be logged has used nothing up, so that the call may be made again.
+
+        Raises:
+            Problem: `log_unavailable`.
+        """
+        try:
+            return await append(self.services, entry)
+        except Problem:
+            # With `durability: database` the record is spooled, only not shipped in time: the use stands.
+            if entry.uses_up and self.services.settings.durability == "spool":
+                with suppress(Away):
+                    await self.shared.ask(lambda: self.services.database.write(self._release))
+            raise
+
+    def _release(self, transaction: Transaction) -> None:
+        consumptions.release(transaction, decision_id=self.decision_id, outcome_id=self.outcome_id)
 
     def _claim(self, transaction: Transaction) -> bool:
         return consumptions.claim(

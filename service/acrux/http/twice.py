@@ -32,10 +32,17 @@ class Retry:
     logged: dict[str, Json]
 
 
-async def decide_twice(
-    call: Call, decider: Decider, ticket: Ticket, judgement: Judgement, now: datetime
-) -> Retry | None:
-    """A new decision, logged and answered, if the login fell short of it; None if what was reached is enough.
+@dataclass(frozen=True, slots=True)
+class Shortfall:
+    """A decision that the login fell short of, not logged yet, and its facts."""
+
+    decision: Decision
+    facts: Facts
+    login: Login
+
+
+async def decide_twice(call: Call, decider: Decider, ticket: Ticket, judgement: Judgement) -> Shortfall | None:
+    """What the login fell short of; None if what was reached is enough. Nothing is logged or used up by it.
 
     Raises:
         Problem: `log_unavailable`; `database_unavailable` where the stored facts are only in the log and can't be had.
@@ -58,11 +65,20 @@ async def decide_twice(
     values: dict[str, FactValue] = {**stored, **judgement.user_facts, "client.id": name}
     values["known"] = tuple(sorted({*values, "known"}))
     login = Login(decider.compiled.checked.clients.get(name), None, ticket.user_id, ticket.facts)
+    return Shortfall(again, Facts(values), login)
+
+
+async def log_retry(call: Call, shortfall: Shortfall, now: datetime) -> Retry:
+    """Logs and answers the decision that a new login will be held to.
+
+    Raises:
+        Problem: `log_unavailable`.
+    """
     told = await log_and_answer(
         call.services,
-        replace(again, decided_at=now),
-        Facts(values),
-        login,
+        replace(shortfall.decision, decided_at=now),
+        shortfall.facts,
+        shortfall.login,
         Caller(call.request_id, None, call.token.id),
     )
     logged: dict[str, Json] = orjson.loads(told)

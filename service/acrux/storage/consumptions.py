@@ -25,17 +25,26 @@ def claim(transaction: Transaction, *, decision_id: str, outcome_id: str, claima
         return True
     if claimant is None:
         return False
-    recorded = sa.exists().where(
+    statement = (
+        sa.update(CONSUMPTIONS)
+        .where(CONSUMPTIONS.c.decision_id == decision_id, CONSUMPTIONS.c.claimant == claimant, ~_recorded(decision_id))
+        .values(outcome_id=outcome_id)
+    )
+    return transaction.execute(statement).rowcount == 1
+
+
+def release(transaction: Transaction, *, decision_id: str, outcome_id: str) -> None:
+    """Give a claim back whose outcome could not be recorded; one that is recorded stays."""
+    claimed = CONSUMPTIONS.c.decision_id == decision_id, CONSUMPTIONS.c.outcome_id == outcome_id
+    transaction.execute(sa.delete(CONSUMPTIONS).where(*claimed, ~_recorded(decision_id)))
+
+
+def _recorded(decision_id: str) -> sa.Exists:
+    return sa.exists().where(
         RECORDS.c.decision_id == decision_id,
         RECORDS.c.kind == "outcome",
         RECORDS.c.uses_up.is_(True),
     )
-    statement = (
-        sa.update(CONSUMPTIONS)
-        .where(CONSUMPTIONS.c.decision_id == decision_id, CONSUMPTIONS.c.claimant == claimant, ~recorded)
-        .values(outcome_id=outcome_id)
-    )
-    return transaction.execute(statement).rowcount == 1
 
 
 def find(transaction: Transaction, decision_id: str) -> tuple[str, bytes | None] | None:

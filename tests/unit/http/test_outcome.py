@@ -15,6 +15,7 @@ from acrux.decisionlog.records import Kind
 from acrux.http.single_use import Use
 from acrux.oidc.jwks import KeysUnavailableError
 from acrux.oidc.tickets import sha256_base64url
+from acrux.storage import consumptions
 from acrux.storage.database import Database, DatabaseUnavailable
 
 MFA = "urn:example:loa:2"
@@ -251,6 +252,44 @@ async def test_who_claimed_and_died_may_claim_again(bed, tmp_path):
         other = Use(decision["decision_id"], claimant, "third", False, bed.services, bed.app._api.state.shared)
         assert not await other.claim()
         assert not await other.claim()
+
+
+@pytest.mark.parametrize(("durability", "verdict"), [("spool", "satisfied"), ("database", "replayed")])
+async def test_what_could_not_be_logged_has_used_nothing_up(bed, durability, verdict):
+    """A disk that fills between claim and record costs a 503 and not the login; what only is not shipped yet stands."""
+    bed.replace(settings=replace(bed.settings, durability=durability))
+    async with bed.client() as client:
+        decision = await decided(client)
+
+    class Full:
+        available = True
+        stream = bed.writer.stream
+
+        async def append(self, entry):
+            raise LogUnavailable(f"no space for {entry.kind}")
+
+    bed.replace(log=Full())
+    async with bed.client() as client:
+        refused = await close(client, decision, claims())
+    assert (refused.status_code, refused.json()["code"]) == (503, "log_unavailable")
+    bed.replace(log=bed.writer)
+    async with bed.client() as client:
+        assert (await close(client, decision, claims())).json()["verdict"] == verdict
+
+
+async def test_a_claim_that_is_recorded_is_not_given_back(bed):
+    """Giving a claim back never frees a decision whose outcome is in the log."""
+    async with bed.client() as client:
+        decision = await decided(client)
+        await close(client, decision, claims())
+        bed.ship()
+    (outcome_id, _) = bed.database.read(lambda transaction: consumptions.find(transaction, decision["decision_id"]))
+    bed.database.write(
+        lambda transaction: consumptions.release(
+            transaction, decision_id=decision["decision_id"], outcome_id=outcome_id
+        )
+    )
+    assert bed.database.read(lambda transaction: consumptions.find(transaction, decision["decision_id"])) is not None
 
 
 async def test_without_the_database_single_use_holds_on_this_node(bed, monkeypatch):

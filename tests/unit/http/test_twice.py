@@ -54,6 +54,7 @@ async def test_a_record_that_can_t_be_read_admits_nobody(bed, monkeypatch):
         with monkeypatch.context() as patch:
             patch.setattr(bed.services.keyring.__class__, "records", lambda self, stream: foreign.sealer(stream))
             sealed = await close(client, {**plain, "ticket": emptied}, claims())
+        mended = await close(client, {**plain, "ticket": emptied}, claims())
 
         def torn(self, decision_id):
             raise LogUnavailable("torn")
@@ -70,6 +71,7 @@ async def test_a_record_that_can_t_be_read_admits_nobody(bed, monkeypatch):
     for response in (sealed, unread):
         assert (response.status_code, response.json()["code"]) == (503, "log_unavailable")
     assert orjson.loads(good.content)["verdict"] == "satisfied"
+    assert mended.json()["verdict"] == "satisfied", "nothing was used up"
 
 
 @pytest.mark.parametrize("age", [8 * 3600 - 30, 8 * 3600 + 50])
