@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from acrux.domain.identifiers import ClientName, LevelName, ProviderName
 from acrux.policy import codes
-from acrux.policy.check_context import CheckContext
+from acrux.policy.check_context import TAGS, CheckContext
 from acrux.policy.check_providers import CheckedProvider
 from acrux.policy.diagnostics import Related, Span
 from acrux.policy.document import Entry, MappingNode
@@ -69,6 +69,7 @@ def _client(registrations: _Registrations, name: str, entry: Entry, tag_places: 
         node = MappingNode((), entry.key.start, entry.key.end, entry.key.source, {})
     mapping = context.reader.mapping(node, name)
     if mapping is None:
+        context.sections.broken.add(TAGS)
         return None
     block = Block(mapping, CLIENT, context.reader)
     said = block.text("provider")
@@ -131,10 +132,14 @@ def _check_enforceable(context: CheckContext, name: str, provider: CheckedProvid
 
 def _tags(context: CheckContext, block: Block, tag_places: dict[str, Span]) -> tuple[str, ...]:
     tags = []
+    errors_before = context.findings.error_count
     for tag in block.texts("tags"):
         if context.check_name(tag, "a tag"):
             tag_places.setdefault(tag.value, tag.span)
             tags.append(tag.value)
+    if context.findings.error_count > errors_before or block.misspells("tags"):
+        # A tag that can't be read may be any: nothing is an unknown tag any more.
+        context.sections.broken.add(TAGS)
     return tuple(sorted(set(tags)))
 
 

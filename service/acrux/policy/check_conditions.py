@@ -7,7 +7,7 @@ from typing import Final
 from acrux.cel import Problem, ProblemKind
 from acrux.domain.facts import ATTRIBUTE_PREFIX, UNKNOWN_ZONE, FactType
 from acrux.policy import codes, conditions
-from acrux.policy.check_context import CheckContext
+from acrux.policy.check_context import TAGS, CheckContext
 from acrux.policy.codes import Code
 from acrux.policy.conditions import Literal
 from acrux.policy.document import Scalar
@@ -171,8 +171,11 @@ class ConditionChecker:
             return
         code, section, noun, known_of = rule
         known = known_of(self._context, self._vocabulary, self.declarations)
-        if known is None or literal.value in known or self._context.may_exist(section, literal.value):
+        name = literal.value.removeprefix(ATTRIBUTE_PREFIX) if literal.fact == "known" else literal.value
+        if known is None or literal.value in known or self._context.may_exist(section, name):
             return
+        if name != literal.value and name in self._vocabulary.attribute_keys:
+            return  # it is declared, and what is wrong with it is noted there
         mend = self._suggest(literal.value, known)
         if literal.fact == "client.id":
             mend = self._name_of_client_id(literal.value) or mend
@@ -207,7 +210,7 @@ def _client_names(
 
 _LITERAL_RULES: Final[Mapping[str, tuple[Code, str, str, Callable[..., frozenset[str] | None]]]] = {
     "client.id": (codes.UNKNOWN_CLIENT, "clients", "client", _client_names),
-    "client.tags": (codes.UNKNOWN_TAG_LITERAL, "clients", "tag", lambda _, words, __: words.tags),
+    "client.tags": (codes.UNKNOWN_TAG_LITERAL, TAGS, "tag", lambda _, words, __: words.tags),
     "network.zones": (
         codes.UNKNOWN_ZONE_LITERAL,
         "networks",

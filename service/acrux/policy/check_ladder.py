@@ -39,7 +39,7 @@ def check_ladder(context: CheckContext) -> None:
             # A level that can't be read may be any name: nothing is unknown any more.
             context.sections.broken.add("ladder")
             continue
-        level, max_age, first = found
+        level, max_age, first, is_whole = found
         if level.value in context.rung_places:
             related = [Related(context.rung_places[level.value], "first here")]
             context.findings.add(
@@ -48,7 +48,8 @@ def check_ladder(context: CheckContext) -> None:
             continue
         context.rung_places[level.value] = level.span
         rungs.append(Rung(LevelName(level.value), None if max_age is None else max_age.value))
-        _compare_ages(context, level.value, max_age, first, above)
+        if is_whole:
+            _compare_ages(context, level.value, max_age, first, above)
         above = max_age or above
         if index > 0 and max_age is not None:
             context.max_age_places.append(max_age.span)
@@ -67,19 +68,21 @@ def _no_ladder(context: CheckContext) -> None:
     context.findings.add(codes.NO_LADDER, first_place(holder), "the set has no `ladder`", mend=mend)
 
 
-def _rung(context: CheckContext, item: Node) -> tuple[Written[str], Written[int] | None, Span] | None:
-    """A level's name, its max_age, and where a missing one is shown."""
+def _rung(context: CheckContext, item: Node) -> tuple[Written[str], Written[int] | None, Span, bool] | None:
+    """A level's name, its max_age, where a missing one is shown, and whether what is written of it could be read."""
     reader = context.reader
     level: Written[str] | None
     if isinstance(item, MappingNode):
         block = Block(item, RUNG, reader)
         level, max_age, first = block.text("level"), block.duration("max_age"), block.first
+        is_whole = not block.misspells("max_age") and (max_age is not None or "max_age" not in block)
     else:
         scalar = reader.scalar(item, "ladder", "a level's name, or a mapping with `level`")
         level, max_age, first = None if scalar is None else Written(scalar.value, scalar), None, item.span
+        is_whole = True
     if level is None or not context.check_name(level, "a level", reserved=[DENY]):
         return None
-    return level, max_age, first
+    return level, max_age, first, is_whole
 
 
 def _compare_ages(

@@ -150,6 +150,8 @@ def _attribute(context: CheckContext, name: str, entry: Entry) -> Attribute | No
     fact_type = FactType(kind.value.value)
     default = block.node_of("default")
     value = None if default is None else typed_value(context.reader, default, "default", fact_type)
+    if value is None and (default is not None or block.misspells("default")):
+        value = ""  # the set is refused already; what matters is that the fact is never absent
     return Attribute(name, fact_type, value, block.words("description"))
 
 

@@ -97,7 +97,11 @@ def _provider(context: CheckContext, name: ProviderName, entry: Entry, block: Bl
     issuer = _issuer(context, block)
     profile, profile_place = _profile(context, block, entry.key.span)
     acr = block.node.get("acr")
-    words: Mapping[LevelName, tuple[str, ...]] | None = {} if acr is None else _words(context, acr)
+    words: Mapping[LevelName, tuple[str, ...]] | None = None
+    if acr is not None:
+        words = _words(context, acr)
+    elif not block.misspells("acr"):
+        words = {}
     unmapped = block.choice("unmapped_requested_acr", Unmapped)
     hosts = _hosts(context, block)
     value = None

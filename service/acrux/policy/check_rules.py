@@ -6,7 +6,7 @@ from datetime import date, timedelta
 from enum import StrEnum
 from typing import Final
 
-from acrux.domain.facts import FactType
+from acrux.domain.facts import ATTRIBUTE_PREFIX, FactType
 from acrux.domain.identifiers import LevelName, RuleId
 from acrux.domain.ladder import DENY
 from acrux.policy import codes
@@ -167,7 +167,9 @@ class RuleChecker:
         by = block.text("by")
         declared = self._conditions.declarations
         if by is not None and by.value not in declared:
-            if not self._context.may_exist("attributes", by.value.removeprefix("attr.")):
+            attribute = by.value.removeprefix(ATTRIBUTE_PREFIX)
+            declared_badly = attribute != by.value and attribute in self._context.sections.maps["attributes"]
+            if not declared_badly and not self._context.may_exist("attributes", attribute):
                 mend = did_you_mean(by.value, declared)
                 self._context.findings.add(codes.UNKNOWN_ROLLOUT_FACT, by.span, f"unknown fact `{by.value}`", mend=mend)
             by = None

@@ -30,12 +30,14 @@ class _Said:
     Attributes:
         given: its facts; None where nothing is given.
         whole: where a missing fact is shown.
+        is_whole: whether all of it could be read: what could not is not called missing as well.
     """
 
     now: datetime | None
     given: "GivenTree | None"
     expect: Expectation | None
     whole: Span
+    is_whole: bool
 
 
 def check_tests(
@@ -59,9 +61,11 @@ class _TestChecker:
 
     def group(self, node: MappingNode) -> list[TestCase]:
         """The cases of one entry: itself, or those under `cases`."""
+        findings = self._context.findings
+        errors_before = findings.error_count
         block = Block(node, GROUP, self._context.reader)
         name = block.words("name")
-        said = self._said(block)
+        said = self._said(block, errors_before)
         if "cases" not in block:
             case = self._case(name, node, said, block)
             return [] if case is None else [case]
@@ -69,21 +73,24 @@ class _TestChecker:
         cases = block.node_of("cases")
         if isinstance(cases, SequenceNode) and not cases.items:
             mend = "say at least one case, or leave `cases` out"
-            self._context.findings.add(codes.EMPTY_VALUE, cases.span, "`cases` has no value", mend=mend)
+            findings.add(codes.EMPTY_VALUE, cases.span, "`cases` has no value", mend=mend)
+        errors_before = findings.error_count
         for index, inner in enumerate(block.blocks("cases", CASE), start=1):
-            own = self._said(inner)
+            own = self._said(inner, errors_before)
             merged = _Said(
                 now=own.now or said.now,
                 given=_merged(said.given, own.given),
                 expect=_expect_over(said.expect, own.expect),
                 whole=own.whole,
+                is_whole=own.is_whole and said.is_whole,
             )
             case = self._case(inner.words("name") or f"{name} [{index}]", inner.node, merged, inner)
             if case is not None:
                 found.append(case)
+            errors_before = findings.error_count
         return found
 
-    def _said(self, block: Block) -> _Said:
+    def _said(self, block: Block, errors_before: int) -> _Said:
         now = block.timestamp("now")
         given, whole = None, block.first
         node = block.node_of("given")
@@ -91,21 +98,23 @@ class _TestChecker:
         if mapping is not None:
             given = read_given(self._context, self._attributes, mapping)
             whole = mapping.entries[0].key.span if mapping.entries else mapping.span
-        return _Said(None if now is None else now.value, given, self._expect(block), whole)
+        expect = self._expect(block)
+        is_whole = self._context.findings.error_count == errors_before
+        return _Said(None if now is None else now.value, given, expect, whole, is_whole)
 
     def _case(self, name: str, node: MappingNode, said: _Said, block: Block) -> TestCase | None:
         findings = self._context.findings
         if said.given is None:
-            if "given" not in block and not block.misspells("given"):
+            if said.is_whole:
                 mend = "say the facts of a login: `given: {client: jira}`"
                 findings.add(codes.MISSING_KEY, block.first, "`given` is missing", mend=mend)
             return None
         if said.expect is None:
-            if "expect" not in block and not block.misspells("expect"):
+            if said.is_whole:
                 mend = "say what must come out: `expect: {level: mfa}`"
                 findings.add(codes.MISSING_KEY, block.first, "`expect` is missing", mend=mend)
             return None
-        request = request_of(self._context, said.given, said.whole)
+        request = request_of(self._context, said.given, said.whole, is_whole=said.is_whole)
         self._check_level(said.given)
         if request is None:
             return None

@@ -142,13 +142,22 @@ def merge_given(below: GivenTree, above: GivenTree) -> GivenTree:
     return merged
 
 
-def request_of(context: CheckContext, tree: GivenTree, whole: Span) -> DecideRequest | None:
-    """The request that these facts make; what the service would refuse is noted where it is written."""
+def request_of(context: CheckContext, tree: GivenTree, whole: Span, *, is_whole: bool) -> DecideRequest | None:
+    """The request that these facts make; what the service would refuse is noted where it is written.
+
+    Args:
+        context: where to note it.
+        tree: the facts.
+        whole: where a missing fact is shown.
+        is_whole: False where some of what is written could not be read, which is then not missing.
+    """
     try:
         return request_from_json(_plain(tree))
     except RequestInvalid as invalid:
         for error in invalid.errors:
             steps = [step.replace("~1", "/").replace("~0", "~") for step in error.pointer.split("/")[1:]]
+            if error.message == "required" and not is_whole:
+                continue
             name = ".".join(steps) or "given"
             message = f"`{name}` is missing" if error.message == "required" else f"`{name}`: {error.message}"
             context.findings.add(codes.BAD_GIVEN, _place_of(tree, steps, whole), message)
