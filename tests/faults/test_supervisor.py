@@ -64,9 +64,11 @@ def test_the_last_good_set_survives_a_restart(node: Node) -> None:
 
 
 def test_without_a_set_ever_there_is_no_default(tmp_path: Path) -> None:
-    """A service that never had a good set answers 503 with `no_policy`, and serves as soon as there is one."""
+    """A service that never had a good set answers 503 with `no_policy`, says why, and serves once there is one."""
     node = Node(tmp_path, policy=BROKEN)
     try:
+        assert "policy.yaml:6:28: ACX0203: unknown fact `nosuch.fact`" in node.program.errors.read_text()
+        assert f"acrux check {node.policies}" in node.said()
         answer = node.decide()
         assert (answer.status_code, answer.json()["code"]) == (503, "no_policy")
         assert node.call("GET", "/readyz").status_code == 503

@@ -154,13 +154,17 @@ async def append(services: Services, entry: Entry) -> Receipt:
     Raises:
         Problem: `log_unavailable`, with what the operator lets callers do then.
     """
+    settings = services.settings
+    if settings.durability == "database" and not services.status().database_reachable:
+        # Known beforehand: nobody waits for it, and no record is left behind of what nobody was told.
+        raise Problem(
+            Code.LOG_UNAVAILABLE, "the database that must have the record is away", fallback=settings.on_log_failure
+        )
     try:
         return await services.log.append(entry)
     except LogUnavailable as failure:
         raise Problem(
-            Code.LOG_UNAVAILABLE,
-            "the record could not be made durable, so nothing was decided",
-            fallback=services.settings.on_log_failure,
+            Code.LOG_UNAVAILABLE, "the record could not be made durable in time", fallback=settings.on_log_failure
         ) from failure
 
 

@@ -24,6 +24,7 @@ from acrux.wiring.messages import PolicyOffer
 from acrux.wiring.services import PolicyFailure
 
 _log: Final = logging.getLogger(__name__)
+_SHOWN_ERRORS: Final = 10
 
 
 class PolicyKeeper:
@@ -111,7 +112,13 @@ class PolicyKeeper:
         _log.info("policy set %s is active: %d rules", checked.revision, len(checked.rules))
 
     def _refuse(self, summary: str, diagnostics: tuple[Mapping[str, Json], ...]) -> None:
+        errors = [found for found in diagnostics if found["severity"] == "error"]
         _log.error("the policy set in %s is not taken: %s", self._directory, summary)
+        for found in errors[:_SHOWN_ERRORS]:
+            place = f"{found['file']}:{found['line']}:{found['column']}"
+            _log.error("  %s: %s: %s", place, found["code"], found["message"])
+        if len(errors) > _SHOWN_ERRORS:
+            _log.error("  and %d more: `acrux check %s`", len(errors) - _SHOWN_ERRORS, self._directory)
         failure = PolicyFailure(self._clock(), summary, diagnostics)
         self.offer = PolicyOffer(next(self._numbers), self.offer.pickled, self.offer.loaded_at, failure)
 

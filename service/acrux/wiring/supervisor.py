@@ -287,7 +287,8 @@ class Supervisor:
             failure = self._keeper.offer.failure
             why = "" if failure is None else f": {failure.summary}"
             self._say(f"  no policy set yet{why}")
-            self._say(f"  every decision is answered with 503 until {settings.policies} is mended and reloaded")
+            self._say(f"  what is wrong:  acrux check {settings.policies}")
+            self._say("  every decision is answered with 503 until that is mended and reloaded")
         else:
             rules, clients = _count(len(checked.rules), "rule"), _count(len(checked.clients), "client")
             self._say(f"  policies        {settings.policies} ({rules}, {clients}, {checked.revision[:19]}...)")

@@ -8,7 +8,7 @@ import orjson
 import pytest
 
 from acrux.decisionlog.errors import LogUnavailable
-from acrux.wiring.services import Role, ServiceSettings, Token
+from acrux.wiring.services import NodeStatus, Role, ServiceSettings, Token
 
 BODY = {"client": {"id": "jira"}, "network": {"ip": "198.51.100.9"}, "correlation_id": "a7c1"}
 MEMBERS = [
@@ -236,6 +236,20 @@ async def test_what_is_not_logged_is_not_decided(bed, allowed):
             response = await client.post("/v1/decisions", json=BODY, headers=headers)
             assert (response.status_code, response.json()["code"]) == (503, "log_unavailable")
             assert response.json()["fallback"] == allowed
+
+
+@pytest.mark.parametrize(("durability", "status"), [("spool", 200), ("database", 503)])
+async def test_a_database_that_is_known_to_be_away(bed, durability, status):
+    """Where a 200 promises the database, nobody waits for one that is away, and nothing is spooled; else it is none."""
+    settings = ServiceSettings(durability=durability, on_log_failure="ceiling")
+    bed.replace(settings=settings, status=lambda: NodeStatus(1, 1.0, database_reachable=False))
+    before = bed.writer.committed_count
+    async with bed.client() as client:
+        response = await client.post("/v1/decisions", json=BODY)
+    assert response.status_code == status
+    assert bed.writer.committed_count - before == (1 if status == 200 else 0)
+    if status == 503:
+        assert (response.json()["code"], response.json()["fallback"]) == ("log_unavailable", "ceiling")
 
 
 async def test_a_ticket_that_does_not_fit_is_the_request_s_fault(bed):
