@@ -1,4 +1,4 @@
-"""The authorization request: what it asks for by itself, and what is merged into it. No framework, no network."""
+"""The authorization request and its answer: what is asked for, what is merged into it, who answers. No framework."""
 
 import json
 from collections.abc import Mapping
@@ -56,10 +56,22 @@ def merged_url(url: str, decision: Decision) -> str:
     params = dict(decision.authorization_params)
     if decision.fallback and params:
         params = _beside(params, read_asked(url).claims)
+    return replaced_url(url, params)
+
+
+def replaced_url(url: str, params: Mapping[str, str]) -> str:
+    """The address with these parameters: replacing, never repeating one; an empty value leaves its parameter out."""
     parts = urlsplit(url)
     kept = [pair for pair in parts.query.split("&") if pair and _name(pair) not in params]
     added = [f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in params.items() if value]
     return urlunsplit(parts._replace(query="&".join([*kept, *added])))
+
+
+def mix_up(metadata: Mapping[str, Json], answer: Mapping[str, str]) -> str:
+    """An error code if another provider than the registration's has answered (RFC 9207 section 2.4), else ''."""
+    if "iss" not in answer:
+        return "missing_iss" if metadata.get("authorization_response_iss_parameter_supported") is True else ""
+    return "" if metadata.get("issuer") in {None, answer["iss"]} else "mismatching_iss"
 
 
 def _name(pair: str) -> str:

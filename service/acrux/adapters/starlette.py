@@ -16,9 +16,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from acrux.adapters.addresses import ProxyHeader, TrustedProxies
-from acrux.adapters.authorization import UnusableRequestError, merged_url, read_asked
-from acrux.adapters.browsers import MAX_AGE_SECONDS, browser_cookie, known_id, new_id
+from acrux.adapters.authlib_rules import (
+    error_code,
+    login_of,
+    params_again,
+    params_of_login,
+    state_of,
+    with_issuer,
+)
+from acrux.adapters.authorization import UnusableRequestError, merged_url, mix_up, read_asked
+from acrux.adapters.browsers import MAX_AGE_SECONDS
 from acrux.adapters.extras import missing_extra
+from acrux.adapters.logins import Browser, Connection, Login, browser_of, facts_asked, facts_of
 from acrux.adapters.refusals import (
     HEADERS,
     Cause,
@@ -30,7 +39,6 @@ from acrux.adapters.refusals import (
     starts_again,
 )
 from acrux.client import AcruxError, AsyncAcruxClient, Decision, LoginFacts, Verdict
-from acrux.client.answers import decision_from_state, decision_to_state
 
 try:
     from authlib.common.errors import AuthlibBaseError
@@ -48,10 +56,6 @@ except ModuleNotFoundError:
     from httpx import HTTPError
 
 _LOG = logging.getLogger("acrux.adapters")
-_STATE_MEMBER = "acrux"
-_OF_ONE_TRIP = frozenset({"state", "nonce", "code_verifier"})
-_OF_AUTHLIB = ("nonce", "code_verifier")
-_MAX_USER_AGENT = 1024
 
 
 class LoginRefused(HTTPException):
@@ -88,23 +92,11 @@ async def refusal_page(_request: Request, refused: Exception) -> Response:
 
 
 @dataclass(frozen=True, slots=True)
-class _Login:
-    """What the login's own state remembers between the redirect and the callback."""
-
-    decision: Decision
-    nonce: str
-    redirect_uri: str | None
-    again: bool
-    params: dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
 class _Trip:
     """An authorization request, ready to be sent."""
 
     url: str
-    browser_id: str
-    is_new_browser: bool
+    browser: Browser
 
 
 class StarletteAcrux:
@@ -160,10 +152,10 @@ class StarletteAcrux:
         uri = None if redirect_uri is None else str(redirect_uri)
         trip = await self._begin(registration, request, uri, params, again=False, retry=None)
         response = RedirectResponse(trip.url, 302, {"Cache-Control": "no-store"})
-        if trip.is_new_browser:
-            cookie = browser_cookie(self._cookie, request.url.scheme, request.url.hostname)
+        if trip.browser.is_new:
+            cookie = trip.browser.cookie
             response.set_cookie(
-                cookie.name, trip.browser_id, MAX_AGE_SECONDS, path="/", secure=cookie.secure, httponly=True
+                cookie.name, trip.browser.id, MAX_AGE_SECONDS, path="/", secure=cookie.secure, httponly=True
             )
         return response
 
@@ -180,8 +172,8 @@ class StarletteAcrux:
             LoginRefused: it is not admitted.
         """
         answer = await _answer(request)
-        login = await self._login_of(registration, request, answer.get("state", ""))
-        error = answer.get("error") or await _mix_up(registration, answer)
+        redirect_uri, login = await self._login_of(registration, request, answer.get("state", ""))
+        error = answer.get("error") or mix_up(await registration.load_server_metadata(), answer)
         if error:
             await registration.framework.clear_state_data(request.session, answer["state"])
             _LOG.warning("decision %s: the provider answered `%s`", login.decision.id, error)
@@ -194,7 +186,7 @@ class StarletteAcrux:
         if login.again or not starts_again(verdict):
             raise LoginRefused(of_verdict(verdict, self._help_desk))
         trip = await self._begin(
-            registration, request, login.redirect_uri, _params_again(login, verdict), again=True, retry=verdict.retry
+            registration, request, redirect_uri, params_again(login, verdict), again=True, retry=verdict.retry
         )
         raise LoginStartsAgain(verdict, trip.url)
 
@@ -211,32 +203,16 @@ class StarletteAcrux:
         """Lets Authlib write the request, asks Acrux about exactly that request, and merges the decision into it."""
         begun = await registration.create_authorization_url(redirect_uri, **params)
         asked, nonce = read_asked(begun["url"]), _nonce(begun)
-        known = known_id(request.cookies.get(self._cookie_name(request)))
-        browser_id = known or new_id()
+        browser = browser_of(self._connection(request), self._cookie)
         decision = retry
         if decision is None:
-            facts: LoginFacts = {
-                **self._gather(request, browser_id),
-                "acr_values": asked.acr_values,
-                "scopes": asked.scopes,
-                "prompt": asked.prompt,
-                "max_age_seconds": asked.max_age_seconds,
-                "claims": asked.claims,
-                "nonce": nonce,
-            }
+            facts: LoginFacts = {**self._gather(request, browser), **facts_asked(asked, nonce)}
             decision = await self._decide(registration, facts)
         if decision.denied:
             raise LoginRefused(of_denial(decision, self._help_desk))
-        kept: dict[str, Any] = {"decision": decision_to_state(decision), "again": again}
-        repeated = {name: value for name, value in params.items() if name not in _OF_ONE_TRIP}
-        if repeated:
-            kept["params"] = repeated
-        # Authlib would keep the whole URL too; it never reads it, and a session cookie has 4 KiB.
-        of_authlib = {name: begun[name] for name in _OF_AUTHLIB if name in begun}
-        await registration.save_authorize_data(
-            request, state=begun["state"], redirect_uri=redirect_uri, **of_authlib, **{_STATE_MEMBER: kept}
-        )
-        return _Trip(merged_url(begun["url"], decision), browser_id, is_new_browser=known is None)
+        login = Login(decision, nonce, again, params_of_login(params))
+        await registration.save_authorize_data(request, state=begun["state"], **state_of(begun, login, redirect_uri))
+        return _Trip(merged_url(begun["url"], decision), browser)
 
     async def _decide(self, registration: StarletteOAuth2App, facts: LoginFacts) -> Decision:
         try:
@@ -245,41 +221,32 @@ class StarletteAcrux:
             _LOG.error("a login is refused, there is no decision: %s", error)
             raise LoginRefused(of_failure(error, "", self._help_desk)) from error
 
-    async def _login_of(self, registration: StarletteOAuth2App, request: Request, state: str) -> _Login:
+    async def _login_of(
+        self, registration: StarletteOAuth2App, request: Request, state: str
+    ) -> tuple[str | None, Login]:
         """The login that a callback belongs to: it was begun here, by this browser, and has not come back yet."""
         kept = await registration.framework.get_state_data(request.session, state) if state else None
-        member = kept.get(_STATE_MEMBER) if isinstance(kept, dict) else None
-        if not isinstance(kept, dict) or not isinstance(member, dict) or not kept.get("nonce"):
+        login = login_of(kept)
+        if kept is None or login is None:
             await registration.framework.clear_state_data(request.session, state)
             raise LoginRefused(Refusal(Cause.NO_LOGIN, help_desk=self._help_desk))
-        return _Login(
-            decision=decision_from_state(member["decision"]),
-            nonce=kept["nonce"],
-            redirect_uri=kept.get("redirect_uri"),
-            again=bool(member["again"]),
-            params=dict(member.get("params") or {}),
-        )
+        return kept.get("redirect_uri"), login
 
     async def _fetch_token(
-        self, registration: StarletteOAuth2App, request: Request, login: _Login, options: dict[str, Any]
+        self, registration: StarletteOAuth2App, request: Request, login: Login, options: dict[str, Any]
     ) -> dict[str, Any]:
         """Authlib's token, in which Authlib has verified the ID token: signature, `iss`, `aud`, `exp`, nonce."""
-        issuer = (await registration.load_server_metadata()).get("issuer")
-        if options.get("claims_options") is not None and issuer:
-            # Authlib drops its own check of `iss` where it is given other ones.
-            options = {**options, "claims_options": {"iss": {"values": [issuer]}, **options["claims_options"]}}
+        options = with_issuer(options, await registration.load_server_metadata())
         try:
             token: dict[str, Any] = await registration.authorize_access_token(request, **options)
         except (AuthlibBaseError, JoseError, HTTPError) as error:
-            code = getattr(error, "error", None)
             _LOG.warning("decision %s: the provider's answer can't be used: %s", login.decision.id, error)
-            refusal = of_provider_error(code if isinstance(code, str) else "", login.decision.id, self._help_desk)
-            raise LoginRefused(refusal) from error
+            raise LoginRefused(of_provider_error(error_code(error), login.decision.id, self._help_desk)) from error
         if not isinstance(token.get("id_token"), str) or not token.get("userinfo"):
             raise LoginRefused(of_provider_error("missing_id_token", login.decision.id, self._help_desk))
         return token
 
-    async def _judge(self, registration: StarletteOAuth2App, login: _Login, token: dict[str, Any]) -> Verdict:
+    async def _judge(self, registration: StarletteOAuth2App, login: Login, token: dict[str, Any]) -> Verdict:
         try:
             return await self._client.outcome(
                 login.decision,
@@ -292,26 +259,21 @@ class StarletteAcrux:
             _LOG.error("decision %s: the login is refused, nobody judged it: %s", login.decision.id, error)
             raise LoginRefused(of_failure(error, login.decision.id, self._help_desk)) from error
 
-    def _gather(self, request: Request, browser_id: str) -> LoginFacts:
-        facts: LoginFacts = {
-            "ip": self._proxies.user_address(
-                None if request.client is None else request.client.host,
-                request.headers.getlist(self._proxies.header),
-            ),
-            "user_agent": _printable(request.headers.get("user-agent", "")),
-            "browser_id": browser_id,
-        }
+    def _gather(self, request: Request, browser: Browser) -> LoginFacts:
+        facts = facts_of(self._connection(request), self._proxies, browser)
         if self._facts is not None:
             facts.update(self._facts(request))
         return facts
 
-    def _cookie_name(self, request: Request) -> str:
-        return browser_cookie(self._cookie, request.url.scheme, request.url.hostname).name
-
-
-def _params_again(login: _Login, verdict: Verdict) -> dict[str, Any]:
-    """What Authlib is asked for on the second trip; a retry was decided for the nonce of the first one and keeps it."""
-    return login.params if verdict.retry is None else {**login.params, "nonce": login.nonce}
+    def _connection(self, request: Request) -> Connection:
+        return Connection(
+            peer=None if request.client is None else request.client.host,
+            proxy_lines=request.headers.getlist(self._proxies.header),
+            user_agent=request.headers.get("user-agent", ""),
+            scheme=request.url.scheme,
+            host=request.url.hostname,
+            cookies=request.cookies,
+        )
 
 
 def _nonce(begun: Mapping[str, Any]) -> str:
@@ -319,19 +281,6 @@ def _nonce(begun: Mapping[str, Any]) -> str:
     if not isinstance(nonce, str) or not nonce:
         raise UnusableRequestError("the registration has no `openid` scope, so no ID token could be judged")
     return nonce
-
-
-def _printable(text: str) -> str | None:
-    """A header as Acrux takes it: no control characters, and a bounded length."""
-    return "".join(character for character in text if character.isprintable())[:_MAX_USER_AGENT] or None
-
-
-async def _mix_up(registration: StarletteOAuth2App, answer: Mapping[str, str]) -> str:
-    """An error code if another provider than the registration's has answered (RFC 9207 section 2.4), else ''."""
-    metadata = await registration.load_server_metadata()
-    if "iss" not in answer:
-        return "missing_iss" if metadata.get("authorization_response_iss_parameter_supported") is True else ""
-    return "" if metadata.get("issuer") in {None, answer["iss"]} else "mismatching_iss"
 
 
 async def _answer(request: Request) -> dict[str, str]:

@@ -1,0 +1,22 @@
+"""Acrux for Django applications that log in with django-allauth's OpenID Connect provider. It decides nothing.
+
+SOCIALACCOUNT_PROVIDERS = {
+    "openid_connect": {
+        "provider_class": "acrux.adapters.allauth.provider.AcruxOpenIDConnectProvider",
+        "APPS": [...],
+    },
+}
+ACRUX = {"client": AcruxClient("https://acrux.example.com", token, client="wiki")}
+
+The library loads `provider` and its `urls` itself, when Django's applications are ready; so nothing is imported here.
+"""
+
+from importlib import import_module
+
+from acrux.adapters.extras import missing_extra
+
+for _library in ("django", "allauth", "requests", "jwt"):
+    try:
+        import_module(_library)
+    except ModuleNotFoundError as missing:
+        raise missing_extra("allauth", missing) from missing
