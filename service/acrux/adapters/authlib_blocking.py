@@ -109,4 +109,4 @@ class AuthlibGate(Gate[_Request]):
         try:
             return fetch(**options)
         except (AuthlibBaseError, JoseError, RequestException) as error:
-            raise self.ended_by_provider(error_code(error), login) from error
+            raise self.ended_by_provider(error_code(error), login, error) from error

@@ -177,10 +177,11 @@ class Gate(Generic[_Request]):
             raise LoginRefusedError(of_verdict(verdict, self._help_desk))
         raise TripNeededError(login, verdict)
 
-    def ended_by_provider(self, error: str, login: Login | None) -> LoginRefusedError:
-        """The refusal of a login that the provider ended with an error, or with nothing that can be used."""
+    def ended_by_provider(self, error: str, login: Login | None, failure: Exception | None = None) -> LoginRefusedError:
+        """The refusal of a login that the provider ended with an error, or with what `failure` says is of no use."""
         decision_id = "" if login is None else login.decision.id
-        _LOG.warning("decision %s: the provider answered `%s`", decision_id, error)
+        why = f"{type(failure).__name__}: {failure}" if failure is not None else error
+        _LOG.warning("decision %s: the provider's answer can't be used: %.200s", decision_id, why)
         return LoginRefusedError(of_provider_error(error, decision_id, self._help_desk))
 
     def not_under_way(self) -> LoginRefusedError:

@@ -73,7 +73,7 @@ class DjangoAcrux:
         )
 
     def authorize_redirect(
-        self, registration: Any, request: HttpRequest, redirect_uri: str | None = None, **params: Any
+        self, registration: Any, request: HttpRequest, /, redirect_uri: str | None = None, **params: Any
     ) -> HttpResponse:
         """As Authlib's, with what Acrux decides merged in: it replaces `params` and the registration's own.
 
@@ -87,7 +87,7 @@ class DjangoAcrux:
             raise LoginRefused(refused.refusal) from refused
         return redirect(trip.url, trip.browser)
 
-    def authorize_access_token(self, registration: Any, request: HttpRequest, **options: Any) -> dict[str, Any]:
+    def authorize_access_token(self, registration: Any, request: HttpRequest, /, **options: Any) -> dict[str, Any]:
         """As Authlib's: the token, `userinfo` in it, of a login that Acrux admits.
 
         Raises:

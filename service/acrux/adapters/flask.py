@@ -95,7 +95,7 @@ class FlaskAcrux:
             cookie=cookie,
         )
 
-    def authorize_redirect(self, registration: Any, redirect_uri: str | None = None, **params: Any) -> Response:
+    def authorize_redirect(self, registration: Any, /, redirect_uri: str | None = None, **params: Any) -> Response:
         """As Authlib's, with what Acrux decides merged in: it replaces `params` and the registration's own.
 
         Raises:
@@ -108,7 +108,7 @@ class FlaskAcrux:
             raise LoginRefused(refused.refusal) from refused
         return _redirect(trip.url, trip.browser)
 
-    def authorize_access_token(self, registration: Any, **options: Any) -> dict[str, Any]:
+    def authorize_access_token(self, registration: Any, /, **options: Any) -> dict[str, Any]:
         """As Authlib's: the token, `userinfo` in it, of a login that Acrux admits.
 
         Raises:

@@ -105,7 +105,7 @@ class AcruxAuthenticationCallbackView(OIDCAuthenticationCallbackView):
         try:
             return super().get(request)
         except (SuspiciousOperation, PyJWTError, RequestException, KeyError) as failure:
-            raise gate.ended_by_provider("", login) from failure
+            raise gate.ended_by_provider("", login, failure) from failure
 
 
 class AcruxBackend(OIDCAuthenticationBackend):

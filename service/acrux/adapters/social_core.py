@@ -110,7 +110,7 @@ class AcruxLogins:
         except AuthConfigurationError:
             raise
         except SocialAuthBaseException as failure:
-            raise self._gate().ended_by_provider("", self._login()) from failure
+            raise self._gate().ended_by_provider("", self._login(), failure) from failure
 
     def do_auth(self: Any, access_token: Any, *args: Any, **kwargs: Any) -> Any:
         """As the backend's, for a login that Acrux admits.
@@ -128,6 +128,13 @@ class AcruxLogins:
             client_id=client_id,
         )
         return super().do_auth(access_token, *args, **kwargs)  # type: ignore[misc]
+
+    def user_data(self: Any, access_token: Any, *args: Any, **kwargs: Any) -> Any:
+        """As the backend's, which compares the subject; what can't be used is refused with a page."""
+        try:
+            return super().user_data(access_token, *args, **kwargs)  # type: ignore[misc]
+        except SocialAuthBaseException as failure:
+            raise self._gate().ended_by_provider("", self._login(), failure) from failure
 
     def get_and_store_nonce(self: Any, url: str, state: str) -> Any:
         """As the backend's; the second trip of a retry has the nonce of the first."""

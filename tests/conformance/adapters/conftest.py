@@ -1,18 +1,22 @@
 """A small world for adapters: a provider that signs, Acrux's own judging behind its API, and a browser."""
 
+import asyncio
 import itertools
 import json
 import secrets
+import sys
 import time
 import uuid
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 import httpx
 import jwt
 import pytest
+import requests
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from acrux.domain.decision import Accept, DecisionOutcome
@@ -26,6 +30,9 @@ from acrux.oidc.judge import judge
 from acrux.oidc.jwks import KeyCache
 from acrux.oidc.tickets import Ticket, TicketSealer
 from acrux.policy.model import Provider
+
+# Test folders are no packages; the sites are imported by the name of their folder.
+sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 ISSUER = "https://login.example.com"
 CLIENT_ID, CLIENT_SECRET = "jira-sso", "s3cret"
@@ -46,9 +53,11 @@ class OpenIDProvider:
             "authorization_endpoint": f"{ISSUER}/authorize",
             "token_endpoint": f"{ISSUER}/token",
             "jwks_uri": f"{ISSUER}/jwks",
+            "userinfo_endpoint": f"{ISSUER}/userinfo",
             "id_token_signing_alg_values_supported": ["ES256"],
         }
         self.key = KEY
+        self.userinfo = {"sub": "u-1029", "email": "alice@example.com", "email_verified": True}
 
     def sign_in(self, authorization_url: str, *, key: Any = None, **claims: Any) -> dict[str, str]:
         """A person signs in at this authorization request; the parameters that the callback gets."""
@@ -77,6 +86,8 @@ class OpenIDProvider:
             case "/jwks":
                 public = jwt.get_algorithm_by_name("ES256").to_jwk(self.key.public_key(), as_dict=True)
                 return httpx.Response(200, json={"keys": [{**public, "kid": "k1"}]})
+            case "/userinfo":
+                return httpx.Response(200, json=self.userinfo)
             case _:
                 code = parse_qs(request.content.decode())["code"][0]
                 found = self.tokens.pop(code, None)
@@ -220,6 +231,24 @@ class Acrux:
 @pytest.fixture
 def provider() -> OpenIDProvider:
     return OpenIDProvider()
+
+
+@pytest.fixture
+def requests_reach(monkeypatch, provider: OpenIDProvider) -> None:
+    """Whatever a library asks for with `requests`, the provider answers."""
+
+    def send(_adapter, request: requests.PreparedRequest, **_: Any) -> requests.Response:
+        asked = httpx.Request(
+            request.method, request.url, headers=dict(request.headers), content=(request.body or "").encode()
+        )
+        answered = asyncio.run(provider(asked))
+        response = requests.Response()
+        response.status_code, response.url, response.request = answered.status_code, request.url, request
+        response.headers.update(answered.headers)
+        response._content = answered.content
+        return response
+
+    monkeypatch.setattr(requests.adapters.HTTPAdapter, "send", send)
 
 
 @pytest.fixture

@@ -19,9 +19,24 @@ from bed.service import Service, policies_for
 if TYPE_CHECKING:
     import socket
 
-RELYING_PARTY = Path(__file__).resolve().parent.parent / "relying_parties" / "app.py"
-# The name in the policy set, and what the provider calls the client.
-CLIENT_IDS = {"jira": "jira-sso", "confluence": "confluence-sso", "intranet": "intranet-sso"}
+PROGRAMS = Path(__file__).resolve().parent.parent / "relying_parties"
+
+
+@dataclass(frozen=True, slots=True)
+class Application:
+    """What a relying party is made of: its name in the policy set, its program, and where its callback is."""
+
+    name: str
+    program: str = "app.py"
+    callback: str = "/callback"
+
+    @property
+    def client_id(self) -> str:
+        """What the provider calls the client."""
+        return f"{self.name}-sso"
+
+
+APPLICATIONS = (Application("jira"), Application("confluence"), Application("intranet"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,21 +71,23 @@ class Company:
         levels: list[dict[str, Any]] | None = None,
         policy_files: dict[str, str] | None = None,
         groups: tuple[str, ...] = ("design",),
+        applications: tuple[Application, ...] = APPLICATIONS,
     ) -> Self:
         """Starts it all. `levels` are the provider's (default: password, code); `policy_files` join the policy set."""
         alice = Person("alice", "correct horse", "u-1029", groups=groups)
         with ExitStack() as stack:
-            sockets = {name: stack.enter_context(listening_socket()) for name in CLIENT_IDS}
-            registered = {name: _registration(name, bound) for name, bound in sockets.items()}
+            sockets = {application.name: stack.enter_context(listening_socket()) for application in applications}
+            registered = {made.name: _registration(made, sockets[made.name]) for made in applications}
             config: dict[str, Any] = {"clients": list(registered.values()), "users": [alice.as_json()]}
             provider = Provider.start(directory, config if levels is None else {**config, "levels": levels})
             stack.callback(provider.program.stop)
             service = Service.start(directory, policies_for(provider.issuer, directory, policy_files))
             stack.callback(service.stop)
-            # One token for all three, since each costs a run of the command line.
-            token = service.token(*CLIENT_IDS)
+            # One token for all of them, since each costs a run of the command line.
+            token = service.token(*registered)
             parties = {}
-            for name, bound in sockets.items():
+            for application in applications:
+                name, bound = application.name, sockets[application.name]
                 environment = {
                     "RP_NAME": name,
                     "RP_CLIENT_ID": registered[name]["client_id"],
@@ -83,7 +100,7 @@ class Company:
                     "RP_ACRUX_TIMEOUT_SECONDS": "10",
                     "RP_ACRUX_REFRESH_SECONDS": "0.5",
                 }
-                parties[name] = _relying_party(name, bound, directory, environment)
+                parties[name] = _relying_party(application, bound, directory, environment)
                 stack.callback(parties[name].program.stop)
             for party in parties.values():
                 party.program.wait_for(lambda party=party: _answers(party))
@@ -110,11 +127,11 @@ class Company:
         return agent.submit(page, code=self.alice.code())
 
 
-def _registration(name: str, bound: socket.socket) -> dict[str, Any]:
+def _registration(application: Application, bound: socket.socket) -> dict[str, Any]:
     return {
-        "client_id": CLIENT_IDS[name],
+        "client_id": application.client_id,
         "client_secret": secrets.token_urlsafe(32),
-        "redirect_uris": [f"{_url(bound)}/callback"],
+        "redirect_uris": [f"{_url(bound)}{application.callback}"],
     }
 
 
@@ -122,11 +139,12 @@ def _url(bound: socket.socket) -> str:
     return f"http://127.0.0.1:{bound.getsockname()[1]}"
 
 
-def _relying_party(name: str, bound: socket.socket, directory: Path, environment: dict[str, str]) -> RelyingParty:
-    program = Program.start(
-        name, [sys.executable, str(RELYING_PARTY)], directory, env=environment, pass_fds=[bound.fileno()]
-    )
-    return RelyingParty(name, _url(bound), program)
+def _relying_party(
+    application: Application, bound: socket.socket, directory: Path, environment: dict[str, str]
+) -> RelyingParty:
+    argv = [sys.executable, str(PROGRAMS / application.program)]
+    program = Program.start(application.name, argv, directory, env=environment, pass_fds=[bound.fileno()])
+    return RelyingParty(application.name, _url(bound), program)
 
 
 def _answers(party: RelyingParty) -> bool | None:

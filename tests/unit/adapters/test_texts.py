@@ -129,7 +129,14 @@ def test_refusals(refusal, cause, status, text) -> None:
     assert text in refusal.text
 
 
-ADAPTERS = {"acrux.adapters.starlette": ("starlette", ("authlib", "starlette", "joserfc"))}
+ADAPTERS = {
+    "acrux.adapters.starlette": ("starlette", ("authlib", "starlette", "joserfc")),
+    "acrux.adapters.flask": ("flask", ("flask", "werkzeug")),
+    "acrux.adapters.django": ("django", ("django",)),
+    "acrux.adapters.mozilla_django_oidc": ("mozilla-django-oidc", ("mozilla_django_oidc",)),
+    "acrux.adapters.allauth": ("allauth", ("allauth",)),
+    "acrux.adapters.social_core": ("social", ("social_core",)),
+}
 
 
 @pytest.mark.parametrize("module", ADAPTERS)

@@ -11,12 +11,12 @@ ACRUX = {"client": AcruxClient("https://acrux.example.com", token, client="wiki"
 The library loads `provider` and its `urls` itself, when Django's applications are ready; so nothing is imported here.
 """
 
-from importlib import import_module
-
 from acrux.adapters.extras import missing_extra
 
-for _library in ("django", "allauth", "requests", "jwt"):
-    try:
-        import_module(_library)
-    except ModuleNotFoundError as missing:
-        raise missing_extra("allauth", missing) from missing
+try:
+    import allauth  # noqa: F401 - only whether it is there
+    import django  # noqa: F401 - same
+    import jwt  # noqa: F401 - same
+    import requests  # noqa: F401 - same
+except ModuleNotFoundError as missing:
+    raise missing_extra("allauth", missing) from missing

@@ -5,16 +5,20 @@ from contextlib import contextmanager
 from typing import Any
 
 from allauth.core.exceptions import ImmediateHttpResponse
+from allauth.socialaccount.internal import jwtkit
 from allauth.socialaccount.providers.oauth2.client import OAuth2Error
 from allauth.socialaccount.providers.oauth2.views import OAuth2CallbackView
 from allauth.socialaccount.providers.openid_connect.views import OpenIDConnectOAuth2Adapter
 from django.http import HttpRequest, HttpResponse
+from jwt import PyJWK
 from requests import RequestException
 
 from acrux.adapters.authorization import mix_up
 from acrux.adapters.blocking import LoginRefusedError, TripNeededError
 from acrux.adapters.django_answers import gate_of_settings, refusal_page
 from acrux.adapters.logins import STATE_MEMBER, Login, login_from_state
+
+_OF_ONE_TRIP = frozenset({STATE_MEMBER, "pkce_code_verifier"})
 
 
 class AcruxOpenIDConnectOAuth2Adapter(OpenIDConnectOAuth2Adapter):
@@ -58,10 +62,16 @@ class AcruxOpenIDConnectOAuth2Adapter(OpenIDConnectOAuth2Adapter):
             return found
 
     def _decode_id_token(self, app: Any, id_token: str) -> dict[str, Any]:
-        # Otherwise the library takes TLS for a signature; a verdict given here must rest on one.
-        self.did_fetch_access_token = False
-        self._claims = super()._decode_id_token(app, id_token)
-        return self._claims
+        """The claims, signature included: the library takes TLS for one, but a verdict given here must rest on it."""
+        claims: dict[str, Any] = jwtkit.verify_and_decode(
+            credential=id_token,
+            keys_url=self.openid_config["jwks_uri"],
+            issuer=self.openid_config["issuer"],
+            audience=app.client_id,
+            lookup_kid=_key,
+        )
+        self._claims = claims
+        return claims
 
     def _fetch_user_info(self, access_token: str) -> dict[str, Any]:
         found: dict[str, Any] = super()._fetch_user_info(access_token)
@@ -88,7 +98,7 @@ class AcruxOpenIDConnectOAuth2Adapter(OpenIDConnectOAuth2Adapter):
         except LoginRefusedError as refused:
             raise ImmediateHttpResponse(refusal_page(refused.refusal)) from refused
         except (OAuth2Error, RequestException, KeyError, TypeError) as failure:
-            ended = gate_of_settings().ended_by_provider("", login_of(self.state))
+            ended = gate_of_settings().ended_by_provider("", login_of(self.state), failure)
             raise ImmediateHttpResponse(refusal_page(ended.refusal)) from failure
 
 
@@ -111,10 +121,12 @@ class AcruxCallbackView(OAuth2CallbackView):
         return state, response
 
 
-_OF_ONE_TRIP = frozenset({STATE_MEMBER, "pkce_code_verifier"})
-
-
 def login_of(state: object) -> Login | None:
     """The login in allauth's state; None if it was not begun through the adapter."""
     kept = state.get(STATE_MEMBER) if isinstance(state, dict) else None
     return login_from_state(kept, kept.get("nonce")) if isinstance(kept, dict) else None
+
+
+def _key(keys: dict[str, Any], kid: str) -> Any:
+    """The key of that id; the library's own look-up takes a key that names no algorithm for an RSA key."""
+    return next((PyJWK(key).key for key in keys["keys"] if key.get("kid") == kid), None)

@@ -1,0 +1,1 @@
+"""Relying parties of a few lines, one for each adapter on a blocking framework."""

@@ -1,0 +1,180 @@
+"""What only one of Django's libraries has: other ways in, and other ways to be set up wrongly."""
+
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from sites.party import ISSUER, Party
+
+pytestmark = pytest.mark.usefixtures("requests_reach")
+THE_LIBRARYS = "mozilla_django_oidc.auth.OIDCAuthenticationBackend"
+
+
+@pytest.fixture
+def make(provider, acrux):
+    parties = []
+
+    def make_party(adapter: str, **settings: Any) -> Party:
+        parties.append(Party(adapter, provider, acrux, **settings))
+        return parties[-1]
+
+    yield make_party
+    for party in reversed(parties):
+        party.ends.close()
+
+
+def test_mozilla_with_the_librarys_backend(make, provider, acrux) -> None:
+    """The callback view signs nobody in whom no backend has had judged."""
+    provider.userinfo["email"] = "alice@example.com"
+    party = make(
+        "mozilla_django_oidc",
+        settings={"AUTHENTICATION_BACKENDS": [THE_LIBRARYS], "OIDC_RP_SCOPES": "openid email"},
+    )
+    response = party.come_back(party.begin())
+    assert (response.status_code, acrux.verdicts) == (403, [])
+    assert not party.is_signed_in()
+
+
+def test_mozilla_backend_alone(make) -> None:
+    """The backend takes no token of a login that was not begun and ended by the adapter's own views."""
+    party = make("mozilla_django_oidc")
+    from django.core.exceptions import SuspiciousOperation  # noqa: PLC0415 - needs the settings
+
+    from acrux.adapters.mozilla_django_oidc import AcruxBackend  # noqa: PLC0415 - same
+
+    with pytest.raises(SuspiciousOperation):
+        AcruxBackend().get_or_create_user("at", None, None)
+    assert not party.is_signed_in()
+
+
+def test_mozilla_next(make) -> None:
+    """Where the user wanted to go survives the second trip."""
+    party = make("mozilla_django_oidc")
+    url = party.start(query={"next": "/me?page=7"}).headers["location"]
+    again = party.come_back(url, acr="urn:example:loa:1").headers["location"]
+    assert party.come_back(again).headers["location"] == "/me?page=7"
+
+
+def test_mozilla_needs_the_issuer(make) -> None:
+    """Without the issuer nothing could be compared with `iss`, so nobody is signed in."""
+    party = make("mozilla_django_oidc", issuer="")
+    from django.core.exceptions import ImproperlyConfigured  # noqa: PLC0415 - needs the settings
+
+    url = party.begin()
+    with pytest.raises(ImproperlyConfigured, match="issuer"):
+        party.come_back(url)
+    assert not party.is_signed_in()
+
+
+@pytest.fixture
+def refreshing(make) -> Party:
+    """Somebody signed in whose session must be renewed at each request."""
+    from sites import django_settings  # noqa: PLC0415 - only these tests change it
+
+    middleware = [*django_settings.MIDDLEWARE, "acrux.adapters.mozilla_django_oidc.AcruxSessionRefresh"]
+    party = make("mozilla_django_oidc", settings={"OIDC_RENEW_ID_TOKEN_EXPIRY_SECONDS": -1})
+    party.come_back(party.begin())
+    assert party.is_signed_in()
+    return make_again(party, middleware)
+
+
+def make_again(party: Party, middleware: list[str]) -> Party:
+    """The same browser at the same site with another middleware."""
+    import httpx  # noqa: PLC0415 - only here
+    from django.core.wsgi import get_wsgi_application  # noqa: PLC0415 - needs the settings
+    from django.test import override_settings  # noqa: PLC0415 - same
+
+    party.ends.enter_context(override_settings(MIDDLEWARE=middleware))
+    transport = httpx.WSGITransport(get_wsgi_application(), remote_addr="203.0.113.7")
+    cookies = party.browser.cookies
+    party.browser = party.ends.enter_context(
+        httpx.Client(transport=transport, base_url="https://jira.example.com", cookies=cookies)
+    )
+    return party
+
+
+def test_mozilla_silent_login(refreshing, acrux) -> None:
+    """A silent login is decided on and judged like any other; one at a lower level becomes a visible one."""
+    response = refreshing.browser.get("/me")
+    asked = parse_qs(urlsplit(response.headers["location"]).query)
+    assert (asked["prompt"], asked["acr_values"]) == (["none"], ["urn:example:loa:2"])
+    assert acrux.asked[-1]["request"]["prompt"] == "none"
+    again = refreshing.come_back(response.headers["location"], acr="urn:example:loa:1")
+    assert again.headers["location"].startswith(f"{ISSUER}/authorize?")
+    assert "prompt" not in parse_qs(urlsplit(again.headers["location"]).query)
+    assert acrux.verdicts[-1] == "downgraded"
+
+
+def test_mozilla_silent_login_by_a_script(refreshing, acrux) -> None:
+    """A script is told where to go instead of being sent there."""
+    response = refreshing.browser.get("/me", headers={"X-Requested-With": "XMLHttpRequest"})
+    assert response.status_code == 403
+    url = response.json()["refresh_url"]
+    assert (response.headers["refresh_url"], "acr_values=" in url) == (url, True)
+
+
+def test_mozilla_silent_login_denied(refreshing, acrux) -> None:
+    """A policy that denies the silent login ends it with the page."""
+    acrux.level = "deny"
+    response = refreshing.browser.get("/me")
+    assert (response.status_code, "denied" in response.text) == (403, True)
+
+
+def test_mozilla_silent_login_without_a_session(refreshing) -> None:
+    """Where nobody is signed in at the provider any more, the library signs out and goes where it goes."""
+    response = refreshing.browser.get("/me")
+    (state,) = parse_qs(urlsplit(response.headers["location"]).query)["state"]
+    response = refreshing.back(state=state, error="login_required")
+    assert (response.status_code, response.headers["location"]) == (302, "/me")
+    assert refreshing.browser.get("/me").json() is None
+
+
+def test_allauth_token_from_elsewhere(make, provider) -> None:
+    """A token that is handed in belongs to no decision: allauth's own interface for that is closed."""
+    make("allauth")
+    from allauth.socialaccount.adapter import get_adapter  # noqa: PLC0415 - needs the settings
+    from django.core.exceptions import ValidationError  # noqa: PLC0415 - same
+    from django.test import RequestFactory  # noqa: PLC0415 - same
+
+    request = RequestFactory().get("/")
+    found = get_adapter().get_provider(request, "corp")
+    assert not found.supports_token_authentication
+    with pytest.raises(ValidationError):
+        found.verify_token(request, {"id_token": "jwt"})
+
+
+def test_allauth_next(make) -> None:
+    """Where the user wanted to go survives the second trip."""
+    party = make("allauth")
+    url = party.start(query={"next": "/me?page=7"}).headers["location"]
+    again = party.come_back(url, acr="urn:example:loa:1").headers["location"]
+    assert party.come_back(again).headers["location"] == "/me?page=7"
+
+
+def test_allauth_unknown_provider(make) -> None:
+    """An address without a registration is none."""
+    party = make("allauth")
+    assert party.browser.get("/accounts/oidc/other/login/").status_code == 404
+
+
+def test_social_token_from_elsewhere(make) -> None:
+    """A backend that is handed an access token signs nobody in: there is no login that it belongs to."""
+    make("social_core")
+    from django.test import RequestFactory  # noqa: PLC0415 - needs the settings
+    from social_django.utils import load_backend, load_strategy  # noqa: PLC0415 - same
+
+    from acrux.adapters.blocking import LoginRefusedError  # noqa: PLC0415 - beside them
+
+    request = RequestFactory().get("/")
+    request.session = {}
+    backend = load_backend(load_strategy(request), "oidc", redirect_uri="/")
+    with pytest.raises(LoginRefusedError):
+        backend.do_auth("at")
+
+
+@pytest.mark.parametrize("adapter", ["mozilla_django_oidc", "allauth", "social_core"])
+def test_without_the_setting(make, adapter) -> None:
+    """Without `ACRUX` nobody is sent anywhere."""
+    party = make(adapter, settings={"ACRUX": None})
+    with pytest.raises(Exception, match=r"ACRUX|configuration"):
+        party.start()
