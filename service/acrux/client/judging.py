@@ -69,13 +69,14 @@ def _find(
     elif now > decision.expires_at:
         found = VerdictName.EXPIRED, "the decision has expired"
     else:
-        found = _delivered(accept, claims, decision.decided_at, now)
+        found = delivered(accept, claims, decision.decided_at, now)
     return found
 
 
-def _delivered(
+def delivered(
     accept: Accept, claims: Mapping[str, Json], decided_at: datetime, now: datetime
 ) -> tuple[VerdictName, str]:
+    """Whether verified claims have the level and the age that are accepted: the table's last rows, and why not."""
     if accept.values:
         words = _words(claims.get(accept.claim), accept.claim)
         if not words:

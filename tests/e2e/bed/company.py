@@ -94,6 +94,7 @@ class Company:
                     "RP_CLIENT_SECRET": registered[name]["client_secret"],
                     "RP_ISSUER": provider.issuer,
                     "RP_FD": str(bound.fileno()),
+                    "TMPDIR": str(directory),
                     "RP_ACRUX_URL": service.url,
                     "RP_ACRUX_TOKEN": token,
                     # A slow machine must not turn a decision into a fallback behind a test's back.
