@@ -9,6 +9,8 @@ import pytest
 from bed.company import Application, Company
 from bed.provider import CODE_ACR, PASSWORD_ACR
 
+from acrux.adapters.step_up import read_challenge
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
@@ -27,10 +29,25 @@ APPLICATIONS = (
     Application("allauth", "allauth_app.py", "/accounts/oidc/corp/login/callback/"),
     Application("social-core", "social_app.py", "/social/complete/oidc/"),
 )
+# Asks for nothing at the door, and for more inside.
+PORTAL = Application("portal", "flask_app.py")
 NAMES = [application.name for application in APPLICATIONS]
 POLICY = "version: acrux/v1\n\nclients:\n" + "".join(
     f"  {made.name}: {{provider: corp, client_id: {made.client_id}, tags: [atlassian]}}\n" for made in APPLICATIONS
 )
+POLICY += f"""\
+  portal: {{provider: corp, client_id: {PORTAL.client_id}}}
+
+attributes:
+  sensitive: {{type: bool, description: whether the page is a sensitive one}}
+
+rules:
+  - id: sensitive-pages
+    description: Sensitive pages take a second factor.
+    owner: iam@example.com
+    when: '"attr.sensitive" in known && attr.sensitive && client.id == "portal"'
+    require: mfa
+"""
 
 
 def strip(url: httpx.URL) -> httpx.URL:
@@ -45,7 +62,7 @@ def lower(url: httpx.URL) -> httpx.URL:
 def company(node_modules: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Company]:
     """A company whose applications have one adapter each."""
     directory = tmp_path_factory.mktemp("adapters")
-    started = Company.start(directory, policy_files={"adapters.yaml": POLICY}, applications=APPLICATIONS)
+    started = Company.start(directory, policy_files={"adapters.yaml": POLICY}, applications=(*APPLICATIONS, PORTAL))
     yield started
     started.stop()
 
@@ -135,6 +152,38 @@ def test_honest_second_trip(company: Company, attacker: Agent, name: str) -> Non
     company.pass_code(attacker, attacker.open(page.redirect))
     assert party.signed_in(attacker) is not None
     assert company.service.newest(name, verdict="satisfied")["returned_acr"] == CODE_ACR
+
+
+def test_more_inside_a_session(company: Company) -> None:
+    """A session at the lower level is sent for the second factor alone, and an API says what is lacking (RFC 9470)."""
+    portal = company.parties["portal"]
+    with company.agent() as agent:
+        company.pass_password(agent, begin(agent, portal))
+        assert portal.signed_in(agent) is not None
+        answer = agent.client.get(f"{portal.url}/api/secret")
+        assert answer.status_code == 401
+        assert read_challenge(answer.headers["WWW-Authenticate"]) == {"acr_values": CODE_ACR, "max_age": "43200"}
+        company.pass_code(agent, agent.open(f"{portal.url}/secret"))
+        assert agent.open(f"{portal.url}/secret").response.text == "The secret is 42."
+        assert agent.client.get(f"{portal.url}/api/secret").json() == {"secret": 42}
+
+
+def test_more_inside_a_session_attacked(company: Company, attacker: Agent) -> None:
+    """Who takes the level out of that request has nothing more, and is not sent round for ever."""
+    portal = company.parties["portal"]
+    page = begin(attacker, portal)
+    assert page.redirect is not None
+    attacker.stops = ()
+    company.pass_password(attacker, attacker.open(page.redirect))
+    attacker.stops = (f"{company.provider.metadata['authorization_endpoint']}?",)
+    page = attacker.open(f"{portal.url}/secret")
+    for _ in range(2):
+        assert page.redirect is not None
+        assert page.query["acr_values"] == CODE_ACR
+        page = attacker.open(strip(page.redirect))
+    assert page.redirect is None
+    assert page.response.status_code == 403
+    assert attacker.client.get(f"{portal.url}/api/secret").status_code == 401
 
 
 @pytest.mark.usefixtures("outage")

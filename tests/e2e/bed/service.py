@@ -61,7 +61,11 @@ class Service:
         """Starts a service of one worker on SQLite, ready to decide."""
         port = free_port()
         service = cls(directory, policies, port, _serve(directory, policies, port))
-        service.wait_until_ready()
+        try:
+            service.wait_until_ready()
+        except BaseException:
+            service.stop()
+            raise
         return service
 
     def start_again(self) -> None:
