@@ -302,8 +302,9 @@ def test_unusable_code(party, provider) -> None:
 
 
 @pytest.mark.parametrize("is_away", [False, True])
-def test_unsigned_token(party, provider, acrux, is_away) -> None:
-    """A token without a signature is none, whoever judges."""
+def test_unsigned_token(make, provider, acrux, is_away) -> None:
+    """A token without a signature is none, whoever judges, and whatever a library would allow."""
+    party = make(settings={"OIDC_ALLOW_UNSECURED_JWT": True})
     party.client.refresh()
     if is_away:
         acrux.away()
@@ -312,6 +313,15 @@ def test_unsigned_token(party, provider, acrux, is_away) -> None:
     provider.tokens[answer["code"]]["id_token"] = f"eyJhbGciOiJub25lIiwia2lkIjoiazEifQ.{claims}."
     refused(party, party.back(**answer), "were not signed in")
     assert "satisfied" not in acrux.verdicts
+
+
+@pytest.mark.parametrize("adapter", ["flask", "django"])
+def test_issuer_is_always_checked(make, acrux) -> None:
+    """An application's own `claims_options` do not switch Authlib's check of the issuer off."""
+    party = make(options={"claims_options": {"acr": {"essential": True}}})
+    refused(party, party.come_back(party.begin(), iss="https://evil.example.com"), "answered with an error")
+    assert acrux.verdicts == []
+    admitted(party, party.come_back(party.begin()))
 
 
 def test_userinfo_of_another(party, provider, adapter) -> None:
