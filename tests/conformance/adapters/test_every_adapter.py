@@ -1,6 +1,7 @@
 """The laws of adapters on blocking frameworks, each for every one: who is signed in came back as was decided."""
 
 import json
+import secrets
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -428,3 +429,18 @@ def test_address_through_proxies(make, acrux) -> None:
     untrusting = make(peer="10.0.0.1")
     untrusting.begin(X_Forwarded_For="198.51.100.9")
     assert acrux.asked[-1]["network"] == {"ip": "10.0.0.1"}
+
+
+@pytest.mark.parametrize("adapter", ["flask"])
+def test_longest_ticket_fits_a_cookie(party, acrux, monkeypatch) -> None:
+    """Flask keeps a login in a cookie: beside Authlib's own even the longest ticket fits the 4 KiB of one."""
+    party.begin()
+    assert len(party.browser.cookies["session"]) < 3000
+    party.browser.cookies.clear()
+    decide = acrux.decide
+    longest = secrets.token_urlsafe(1536)  # nothing that a cookie could be compressed by
+    monkeypatch.setattr(acrux, "decide", lambda body: {**decide(body), "ticket": longest})
+    assert len(longest) == 2048
+    party.begin()
+    size = len("session=" + party.browser.cookies["session"])
+    assert size < 3800, size
