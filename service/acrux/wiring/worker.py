@@ -156,7 +156,7 @@ def _uvicorn_config(application: Any) -> uvicorn.Config:
         interface="asgi3",
         access_log=False,
         log_config=None,
-        log_level="warning",
+        log_level="error",
         proxy_headers=False,
         server_header=False,
         backlog=BACKLOG,
