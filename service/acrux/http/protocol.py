@@ -15,6 +15,8 @@ MAX_HEAD_BYTES: Final = 64 * 1024
 MESSAGE_SECONDS: Final = 15.0
 """A request that is not here whole by then is given up: less than a drain takes, so that none is cut off by one."""
 LINGER_SECONDS: Final = 2.0
+_LOOKS: Final = 3
+"""How often within that time a connection is looked at: so late by a third at most."""
 _NO_HEAD: Final = float("-inf")
 _HEAD_END: Final = b"\r\n\r\n"
 _TOO_LARGE: Final = f"the request line and the header lines have more than {MAX_HEAD_BYTES} bytes"
@@ -43,7 +45,7 @@ class Protocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begins to watch the time."""
         super().connection_made(transport)
-        self._watch = self.loop.call_later(MESSAGE_SECONDS, self._give_up_late)
+        self._watch = self.loop.call_later(MESSAGE_SECONDS / _LOOKS, self._give_up_late)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Ends watching."""
@@ -127,7 +129,7 @@ class Protocol(HttpToolsProtocol):
 
     def _give_up_late(self) -> None:
         now = self.loop.time()
-        self._watch = self.loop.call_later(MESSAGE_SECONDS, self._give_up_late)
+        self._watch = self.loop.call_later(MESSAGE_SECONDS / _LOOKS, self._give_up_late)
         if self.pipeline:
             self._began_at_seconds = now  # it waits for the request before it, and is not read meanwhile
         began = self._began_at_seconds
