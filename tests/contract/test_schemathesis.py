@@ -21,6 +21,7 @@ import uvicorn
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "unit" / "http"))
 
 from http_bed import SECRETS, Bed
+from rp_bed import RpBed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 EXAMPLES = os.environ.get("ACRUX_SCHEMATHESIS_EXAMPLES")
 PHASES = "examples,coverage,fuzzing,stateful" if EXAMPLES else "examples,fuzzing"
 ROLES = sorted(SECRETS)
+ADAPTER = "^/rp/"
 SECONDS = 3600 if EXAMPLES else 300
 
 
@@ -49,19 +51,29 @@ def serving(app: object) -> Iterator[str]:
 @pytest.mark.parametrize("role", ROLES)
 def test_nothing_that_is_sent_breaks_the_contract(tmp_path, role):
     """Whatever is sent, by whatever role, every answer is as the document says, and none is a 5xx."""
-    bed = Bed(tmp_path)
+    run(Bed(tmp_path), role, "--checks", "all", "--exclude-path-regex", ADAPTER)
+
+
+def test_nothing_that_is_sent_breaks_the_redirect_adapter(tmp_path):
+    """The same for its endpoints. What they take depends on what is registered: well-formed requests may be a 400."""
+    excluded = ("--exclude-checks", "positive_data_acceptance")
+    run(RpBed(tmp_path), "operator", "--checks", "all", *excluded, "--include-path-regex", ADAPTER)
+
+
+def run(bed: Bed, role: str, *options: str) -> None:
+    """Lets schemathesis at an application; fails with what it found."""
     bed.replace(clock=lambda: datetime.now(UTC))
     with serving(bed.app) as url:
         done = subprocess.run(
             [
                 *(sys.executable, "-m", "schemathesis.cli", "run", f"{url}/openapi.yaml"),
-                *("--checks", "all", "--phases", PHASES, "--max-examples", EXAMPLES or "5", "--seed", "1"),
+                *(*options, "--phases", PHASES, "--max-examples", EXAMPLES or "5", "--seed", "1"),
                 *("--header", f"Authorization: Bearer acrux_{role}"),
                 *("--suppress-health-check", "all", "--no-color", "--generation-database", "none"),
             ],
             capture_output=True,
             text=True,
-            cwd=tmp_path,
+            cwd=bed.directory,
             timeout=SECONDS,
             check=False,
         )

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import tomllib
 from collections.abc import Mapping
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -35,7 +37,29 @@ def _read_settings_file(ctx: click.Context, _parameter: click.Parameter, path: P
 
 
 def _as_text(settings: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value if isinstance(value, bool) else str(value) for name, value in settings.items()}
+    return {name: _text_of(value) for name, value in settings.items()}
+
+
+def _text_of(value: Any) -> Any:
+    if isinstance(value, list):
+        return ",".join(map(str, value))
+    return value if isinstance(value, bool) else str(value)
+
+
+def _read_networks(_ctx: click.Context, _parameter: click.Parameter, text: str) -> tuple[str, ...]:
+    networks = tuple(part.strip() for part in text.split(",") if part.strip())
+    for network in networks:
+        try:
+            ip_network(network)
+        except ValueError as wrong:
+            raise click.BadParameter(f"`{network}` is no network: {wrong}") from wrong
+    return networks
+
+
+def _read_public_url(_ctx: click.Context, _parameter: click.Parameter, text: str | None) -> str | None:
+    if text is not None and re.fullmatch(r"https?://[A-Za-z0-9.:\[\]-]+(?:/[A-Za-z0-9._~/-]*)?", text) is None:
+        raise click.BadParameter(f"`{text}` is not of the form `https://acrux.example.com`")
+    return text
 
 
 @click.command("serve", context_settings={"auto_envvar_prefix": "ACRUX", "show_default": True})
@@ -119,6 +143,36 @@ def _as_text(settings: Mapping[str, Any]) -> dict[str, Any]:
     default=600,
     help="For how many seconds a decision may be used.",
 )
+@click.option(
+    "--trusted-proxies",
+    envvar="ACRUX_TRUSTED_PROXIES",
+    callback=_read_networks,
+    default="",
+    show_default="none",
+    help="Networks (CIDR, separated by commas) of the proxies whose word on a user's address counts.",
+)
+@click.option(
+    "--proxy-header",
+    envvar="ACRUX_PROXY_HEADER",
+    type=click.Choice(["x-forwarded-for", "forwarded"]),
+    default="x-forwarded-for",
+    help="The one header in which those proxies say it; the other one is never read.",
+)
+@click.option(
+    "--public-url",
+    envvar="ACRUX_PUBLIC_URL",
+    callback=_read_public_url,
+    default=None,
+    show_default="as each request says",
+    help="Where browsers and relying parties reach this service, for the redirect adapter.",
+)
+@click.option(
+    "--help-desk",
+    envvar="ACRUX_HELP_DESK",
+    default="",
+    show_default="a general one",
+    help="A sentence for the pages that users see where a login can't go on, such as whom to call.",
+)
 @click.pass_context
 def command(
     ctx: click.Context,
@@ -137,6 +191,10 @@ def command(
     migrate: bool,  # noqa: FBT001 - a flag
     metrics_public: bool,  # noqa: FBT001 - a flag
     decision_ttl: int,
+    trusted_proxies: tuple[str, ...],
+    proxy_header: Literal["x-forwarded-for", "forwarded"],
+    public_url: str | None,
+    help_desk: str,
 ) -> None:
     r"""Serve decisions over HTTP.
 
@@ -166,6 +224,10 @@ def command(
         migrate=migrate,
         metrics_public=metrics_public,
         decision_ttl_seconds=decision_ttl,
+        trusted_proxies=trusted_proxies,
+        proxy_header=proxy_header,
+        public_url=public_url,
+        help_desk=help_desk,
         show_token=sys.stdout.isatty() and os.environ.get("CI") is None,
     )
     try:

@@ -131,8 +131,12 @@ class Recorder:
         expires_at: datetime,
         caller: Caller,
         idempotency: Idempotency | None = None,
+        floor: Mapping[str, Json] | None = None,
     ) -> Entry:
-        """The record of a decision: everything that is needed to decide again, and the answer."""
+        """The record of a decision: everything that is needed to decide again, and the answer.
+
+        `floor` is what was decided for the same login before (`level` and `max_age_seconds`), where it counts.
+        """
         at_us = microseconds(decision.decided_at)
         values = facts.values
         plain = {name: value for name, value in values.items() if name in _PLAIN_FACTS}
@@ -141,7 +145,7 @@ class Recorder:
         if facts.requested_claims is not None:
             secret["requested_claims"] = facts.requested_claims
         user_id = sealed.get(_USER_FACT)
-        content = {
+        content: dict[str, object] = {
             "acrux": acrux.__version__,
             "answer": {
                 "accept": _accept_to_json(decision.accept),
@@ -169,6 +173,8 @@ class Recorder:
             "token_id": caller.token_id,
             "user_hmac": self._keyring.pseudonym(user_id) if isinstance(user_id, str) else None,
         }
+        if floor is not None:
+            content["floor"] = floor
         return Entry(Kind.DECISION, _dump(content), at_us, decision_id, False, idempotency)
 
     def outcome(self, outcome: Outcome, *, caller: Caller, idempotency: Idempotency | None = None) -> Entry:

@@ -17,7 +17,7 @@ from acrux.decisionlog.append import Clock
 from acrux.decisionlog.batches import Clash, StreamMoved, ship_rows
 from acrux.decisionlog.streams import SpoolDirectory, SpooledStream
 from acrux.domain.identifiers import StreamId
-from acrux.storage import idempotency, streams
+from acrux.storage import bindings, idempotency, streams
 from acrux.storage.database import Database, DatabaseUnavailable, RowRefused, StorageError
 
 _LOG: Final = logging.getLogger(__name__)
@@ -198,6 +198,7 @@ class Shipper:
         self._database.write(
             lambda transaction: idempotency.delete_expired(transaction, before_us=now_us - self._retention_us)
         )
+        self._database.write(lambda transaction: bindings.delete_expired(transaction, before_us=now_us))
 
     def _refresh(self, some: list[SpooledStream]) -> None:
         known = self._database.read(lambda transaction: streams.positions(transaction, [one.id for one in some]))

@@ -57,6 +57,10 @@ class Floor:
             return self
         return Floor(self.rank, seconds)
 
+    def joined(self, other: "Floor") -> "Floor":
+        """The higher of both, with the shorter of both limits."""
+        return Floor(max(self.rank, other.rank), self.max_age_seconds).with_max_age(other.max_age_seconds)
+
 
 NO_FLOOR: Final = Floor()
 

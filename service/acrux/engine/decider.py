@@ -7,11 +7,11 @@ from typing import Final
 from acrux.cel import Activation
 from acrux.domain.decision import Decision
 from acrux.domain.facts import Facts, FactValue
-from acrux.domain.identifiers import ClientName, RuleId
-from acrux.domain.ladder import UnknownLevelError
+from acrux.domain.identifiers import ClientName, LevelName, RuleId
+from acrux.domain.ladder import DENY, UnknownLevelError
 from acrux.engine.ceiling import Ceiling, Ceilings
 from acrux.engine.combine import combine
-from acrux.engine.conclude import Concluder, Floor, requested_by
+from acrux.engine.conclude import NO_FLOOR, Concluder, Floor, requested_by
 from acrux.engine.evaluate import Circumstances, standing_rules
 from acrux.engine.explanation import Explanation, Tracer
 from acrux.engine.index import CandidateIndex
@@ -56,7 +56,15 @@ class Decider:
         self._ceilings = Ceilings(compiled, self.index)
         self._ceilings_made: dict[ClientName, Ceiling] = {}
 
-    def decide(self, facts: Facts, now: datetime, *, client: Client | None, provider: Provider | None) -> Decision:
+    def decide(
+        self,
+        facts: Facts,
+        now: datetime,
+        *,
+        client: Client | None,
+        provider: Provider | None,
+        floor: Floor = NO_FLOOR,
+    ) -> Decision:
         """Decide one login.
 
         Args:
@@ -64,12 +72,14 @@ class Decider:
             now: the time that windows and expiry dates are held against; aware.
             client: the registration, or None for a client that the set does not know.
             provider: where it logs in, or None.
+            floor: what was decided for the same login before: the decision is never below it.
 
         Raises:
             UnmappedRequestedAcr: the relying party's own request would have to be replaced, and asks for values that
                 the provider's map does not know (`unmapped_requested_acr: refuse`).
         """
-        return self.decide_among(self.index.candidates(facts.values), facts, now, client=client, provider=provider)
+        candidates = self.index.candidates(facts.values)
+        return self.decide_among(candidates, facts, now, client=client, provider=provider, floor=floor)
 
     def decide_among(
         self,
@@ -79,6 +89,7 @@ class Decider:
         *,
         client: Client | None,
         provider: Provider | None,
+        floor: Floor = NO_FLOOR,
     ) -> Decision:
         """Decide by some of the rules only: `decide` by those that the index yields, a test by all of them.
 
@@ -93,7 +104,16 @@ class Decider:
             requested=requested_by(facts),
             values=values,
             now=now,
+            floor=floor,
         )
+
+    def floor_of(self, level: str, max_age_seconds: int | None) -> Floor:
+        """What a decision of this or another set comes to as a floor; a level that the ladder lacks is its highest."""
+        return Floor(self._ladder.deny_rank if level == DENY else self._stored_rank(level), max_age_seconds)
+
+    def level_of(self, floor: Floor) -> LevelName:
+        """The level of a floor, for the record; `deny` above the ladder."""
+        return self._ladder.level(floor.rank)
 
     def decide_again(
         self,

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 from pydantic.json_schema import SkipJsonSchema
 
-from acrux.http.schemas import DECISION_ID_PATTERN, REVISION_PATTERN, Shape, Timestamp, Verdict
+from acrux.http.schemas import DECISION_ID_PATTERN, REVISION_PATTERN, Open, Shape, Timestamp, Verdict
 
 HASH_PATTERN = r"^[0-9a-f]{64}$"
 
@@ -337,3 +337,22 @@ class Readiness(Shape):
     status: Literal["ready", "not_ready"]
     policy: PolicyReadiness | SkipJsonSchema[None] = None
     log: LogReadiness | SkipJsonSchema[None] = None
+
+
+class Discovery(Open):
+    """A discovery document (OpenID Connect Discovery 3)."""
+
+    issuer: str
+    authorization_endpoint: str
+    token_endpoint: str
+
+
+class Tokens(Open):
+    """A provider's token response (RFC 6749 section 5.1)."""
+
+
+class OAuthError(Open):
+    """RFC 6749 section 5.2."""
+
+    error: str
+    error_description: str | SkipJsonSchema[None] = None

@@ -19,6 +19,7 @@ from acrux.http import (
     health,
     lookups,
     policies,
+    rp,
 )
 from acrux.http.bodies import fields_problem
 from acrux.http.calls import REQUEST_ID
@@ -36,6 +37,7 @@ from acrux.http.envelope import (
 from acrux.http.idempotency import Retried
 from acrux.http.problems import Code, Problem
 from acrux.http.protocol import Protocol
+from acrux.http.rp_adapter import RedirectAdapter
 from acrux.http.shared import SharedLookups
 from acrux.wiring.services import Services
 
@@ -45,6 +47,7 @@ ROUTERS: Final = (
     explanations.router,
     policies.router,
     fallbacks.router,
+    rp.router,
     health.router,
     docs_page.router,
 )
@@ -137,6 +140,7 @@ def create_app(services: Services) -> Application:
     shared = SharedLookups(services)
     api.state.services = services
     api.state.shared = shared
+    api.state.redirect_adapter = RedirectAdapter(services, shared)
     api.state.one_set = asyncio.Semaphore(1)
     api.state.queries = Queries(services.database, services.keyring, services.node)
     return Application(services, api, DecideRoute(services, Retried(services, shared)))

@@ -14,7 +14,7 @@ from acrux.domain.decision import Decision
 from acrux.domain.facts import Facts, fact_to_json, format_timestamp
 from acrux.domain.identifiers import DecisionId
 from acrux.domain.request import DecideRequest
-from acrux.engine import Decider, UnmappedRequestedAcr, decision_to_json
+from acrux.engine import NO_FLOOR, Decider, Floor, UnmappedRequestedAcr, decision_to_json
 from acrux.http.problems import Code, Problem, field_problem, from_invalid
 from acrux.oidc.tickets import Ticket, TicketTooLargeError
 from acrux.policy.facts import BuiltFacts
@@ -61,14 +61,14 @@ def build_facts(decider: Decider, request: DecideRequest, now: datetime, prefix:
         raise from_invalid(invalid, prefix) from None
 
 
-def decide_built(decider: Decider, built: BuiltFacts, now: datetime) -> Decision:
+def decide_built(decider: Decider, built: BuiltFacts, now: datetime, floor: Floor = NO_FLOOR) -> Decision:
     """The decision of a request whose facts are built.
 
     Raises:
         Problem: `unmapped_requested_acr`.
     """
     try:
-        return decider.decide(built.facts, now, client=built.client, provider=built.provider)
+        return decider.decide(built.facts, now, client=built.client, provider=built.provider, floor=floor)
     except UnmappedRequestedAcr as unmapped:
         raise unmapped_problem(unmapped) from None
 
@@ -96,8 +96,11 @@ async def log_and_answer(
     login: Login,
     caller: Caller,
     retries: Retries | None = None,
+    floor: Mapping[str, Any] | None = None,
 ) -> bytes:
     """Logs a decision and returns its answer: when this returns, the record is durable.
+
+    `floor` is what was decided for the same login before, for the record.
 
     Raises:
         Problem: `log_unavailable`.
@@ -115,7 +118,7 @@ async def log_and_answer(
     if retries is not None:
         idempotency = Idempotency(retries.key_hash, retries.request_hash, microseconds(expires_at), answer)
     entry = services.recorder.decision(
-        decision_id, decision, facts, expires_at=expires_at, caller=caller, idempotency=idempotency
+        decision_id, decision, facts, expires_at=expires_at, caller=caller, idempotency=idempotency, floor=floor
     )
     receipt = await append(services, entry)
     services.metrics.decisions[decision.outcome, decision.level] += 1

@@ -98,7 +98,7 @@ def _article(method: str, path: str, operation: dict[str, Any], shared: dict[str
     parts.append("<h3>Answers</h3><table>")
     for status, given in operation["responses"].items():
         response = shared[given["$ref"].rpartition("/")[2]] if "$ref" in given else given
-        shown = _examples(response["content"])
+        shown = _examples(response.get("content", {}))
         parts.append(f"<tr><th>{status}</th><td>{_text(response['description'])}{shown}</td></tr>")
     parts.append("</table></article>")
     return "".join(parts)

@@ -216,3 +216,28 @@ DETAIL: Final[dict[str, Any]] = {
     ],
     "record": '{"content":{},"kind":"decision","recorded_at_us":1795507200123456,"sequence":1812,"version":1}',
 }
+
+AUTHORIZATION: Final[dict[str, Any]] = {
+    "response_type": "code",
+    "client_id": "wiki",
+    "redirect_uri": "https://wiki.example.com/callback",
+    "scope": "openid profile",
+    "state": "af0ifjsldkj",
+    "nonce": "n-0S6_WzA2Mj",
+    "code_challenge": "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM",
+    "code_challenge_method": "S256",
+}
+DISCOVERY: Final[dict[str, Any]] = {
+    "issuer": "https://login.example.com",
+    "authorization_endpoint": "https://acrux.example.com/rp/wiki/authorize",
+    "token_endpoint": "https://acrux.example.com/rp/wiki/token",
+    "jwks_uri": "https://login.example.com/jwks",
+    "response_types_supported": ["code"],
+}
+TOKEN_REQUEST: Final[dict[str, Any]] = {
+    "grant_type": "authorization_code",
+    "code": "SplxlOBeZQQYbYS6WxSbIA",
+    "redirect_uri": "https://wiki.example.com/callback",
+    "code_verifier": "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk",
+}
+TOKENS: Final[dict[str, Any]] = {"access_token": "...", "token_type": "Bearer", "expires_in": 600, "id_token": "..."}

@@ -9,7 +9,7 @@ from typing import Any, Final, Literal
 
 import yaml
 from fastapi.openapi.utils import get_openapi
-from pydantic import TypeAdapter
+from pydantic import BaseModel, TypeAdapter
 from pydantic.json_schema import models_json_schema
 
 import acrux
@@ -26,8 +26,10 @@ DESCRIPTION: Final = (
     "JSON of at most 64 KiB; unknown fields and unknown query parameters are refused."
 )
 _REF: Final = "#/components/schemas/{model}"
+_BASES: Final = (schemas.Shape, schemas.Open)
 _JSON: Final = "application/json"
 _EVERY_HEADER: Final = ("X-Request-ID", "Cache-Control")
+_OK: Final = "200"
 _UNAUTHENTICATED: Final = 401
 _TOO_MANY: Final = 429
 _UNAVAILABLE: Final = 503
@@ -61,7 +63,9 @@ def _complete(operation: dict[str, Any], described: Operation) -> None:
     if described.request is not None:
         operation["requestBody"] = {
             "required": True,
-            "content": {_JSON: {"schema": _reference(described.request), "example": described.request_example}},
+            "content": {
+                described.request_media: {"schema": _reference(described.request), "example": described.request_example}
+            },
         }
     for parameter in operation.get("parameters", []):
         _tidy(parameter["schema"])
@@ -74,13 +78,32 @@ def _complete(operation: dict[str, Any], described: Operation) -> None:
         operation.pop("security", None)
     elif described.token_optional:
         operation["security"] = [{}, *operation["security"]]
-    responses = {"200": _success(described), **copy.deepcopy(dict(described.more_responses))}
+    responses = {described.success: _success(described), **copy.deepcopy(dict(described.more_responses))}
     for response in responses.values():
         response["headers"] = _header_references(*response.get("headers", ()))
     for code in described.problems:
         status = str(int(KINDS[code].status))
-        responses.setdefault(status, {"$ref": f"#/components/responses/Problem{status}"})
+        responses.setdefault(status, _otherwise(status, described.otherwise))
     operation["responses"] = dict(sorted(responses.items()))
+
+
+def _otherwise(status: str, media_type: str | None) -> dict[str, Any]:
+    """A problem; as a page for a person, or as OAuth has it, where an operation is no call of the API."""
+    if media_type is None:
+        return {"$ref": f"#/components/responses/Problem{status}"}
+    more = ("Retry-After",) if status in {str(_TOO_MANY), str(_UNAVAILABLE)} else ()
+    if media_type == _JSON:
+        schema, example = _reference("OAuthError"), {"error": "invalid_grant", "error_description": "..."}
+        return {
+            "description": "No tokens (RFC 6749 section 5.2).",
+            "headers": _header_references(*more),
+            "content": {media_type: {"schema": schema, "example": example}},
+        }
+    return {
+        "description": "A page that says why the login can't go on.",
+        "headers": _header_references(*more),
+        "content": {media_type: {"schema": {"type": "string"}, "example": "<!doctype html>"}},
+    }
 
 
 def _header_references(*more: str) -> dict[str, Any]:
@@ -88,9 +111,11 @@ def _header_references(*more: str) -> dict[str, Any]:
 
 
 def _success(described: Operation) -> dict[str, Any]:
-    schema = {"type": "string"} if described.answer is None else _reference(described.answer)
-    media = {"schema": schema, "example": described.answer_example}
-    return {"description": described.answer_description, "content": {described.media_type: media}}
+    made: dict[str, Any] = {"description": described.answer_description}
+    if described.success == _OK:
+        schema = {"type": "string"} if described.answer is None else _reference(described.answer)
+        made["content"] = {described.media_type: {"schema": schema, "example": described.answer_example}}
+    return {**made, "headers": described.also}
 
 
 def _problems() -> dict[str, Any]:
@@ -138,10 +163,10 @@ def _reference(name: str) -> dict[str, str]:
 
 
 def _schemas() -> dict[str, Any]:
-    models: list[tuple[type[schemas.Shape], Literal["validation", "serialization"]]] = [
+    models: list[tuple[type[BaseModel], Literal["validation", "serialization"]]] = [
         (model, "validation")
         for model in (*vars(schemas).values(), *vars(answers).values())
-        if isinstance(model, type) and issubclass(model, schemas.Shape) and model is not schemas.Shape
+        if isinstance(model, type) and issubclass(model, schemas.Shape | schemas.Open) and model not in _BASES
     ]
     _, made = models_json_schema(models, ref_template=_REF)
     found: dict[str, Any] = made["$defs"]
@@ -185,6 +210,7 @@ def _headers() -> dict[str, Any]:
             "The caller's own, if it sent 1 to 128 printable characters; else a new one.", minLength=1
         ),
         "Cache-Control": line("Nothing is ever stored.", const="no-store"),
+        "Location": line("Where the browser goes on.", format="uri"),
         "Retry-After": line("Seconds to wait.", pattern="^[0-9]+$"),
         "WWW-Authenticate": line("How to authenticate (RFC 6750).", const="Bearer"),
     }

@@ -27,6 +27,10 @@ class Operation:
         header_parameters: parameters that only plain ASGI reads.
         parameter_examples: by name.
         more_responses: answers that are neither success nor problem.
+        request_media: the media type of its body.
+        success: the status of `answer`.
+        also: more header lines of success.
+        otherwise: the media type of `problems`, where it is not the one of RFC 9457.
         public: whether it takes no token.
         token_optional: whether it says more to a token.
     """
@@ -42,6 +46,10 @@ class Operation:
     header_parameters: Sequence[Mapping[str, Any]] = ()
     parameter_examples: Mapping[str, Any] = field(default_factory=dict)
     more_responses: Mapping[str, Any] = field(default_factory=dict)
+    request_media: str = "application/json"
+    success: str = "200"
+    also: Sequence[str] = ()
+    otherwise: str | None = None
     public: bool = False
     token_optional: bool = False
 
@@ -66,6 +74,34 @@ _NOT_READY: Final = {
         },
     }
 }
+_FORM: Final = "application/x-www-form-urlencoded"
+_ADAPTER: Final = (
+    Code.MALFORMED,
+    Code.NOT_FOUND,
+    Code.TOO_MANY_REQUESTS,
+    Code.NO_POLICY,
+)
+_REDIRECTS: Final = "To the provider; where the policy refuses the login, to the relying party with `access_denied`."
+_PARTY: Final = {"client": "wiki"}
+_AUTHORIZATION: Final = tuple(
+    {
+        "name": name,
+        "in": "query",
+        "required": required,
+        "description": description,
+        "schema": {"type": "string"},
+        "example": examples.AUTHORIZATION[name],
+    }
+    for name, required, description in (
+        ("response_type", True, "`code`."),
+        ("client_id", True, "The client's, exactly as in the policy set."),
+        ("redirect_uri", True, "One of the client's, exactly as in the policy set."),
+        ("scope", True, "With `openid`."),
+        ("nonce", False, "Binds the decision; this or a challenge must be there."),
+        ("code_challenge", False, "Binds the decision (RFC 7636)."),
+        ("code_challenge_method", False, "`S256`, where there is a challenge."),
+    )
+)
 _ID: Final = {"decision_id": examples.DECISION_ID}
 
 OPERATIONS: Final = MappingProxyType(
@@ -162,6 +198,56 @@ OPERATIONS: Final = MappingProxyType(
             answer_description="The records are durable.",
             request="FallbackReports",
             request_example=examples.FALLBACKS,
+        ),
+        "rp_authorize": Operation(
+            "Begin a login through the redirect adapter",
+            None,
+            "",
+            _ADAPTER,
+            _REDIRECTS,
+            header_parameters=_AUTHORIZATION,
+            parameter_examples=_PARTY,
+            success="302",
+            also=("Location",),
+            otherwise="text/html",
+            public=True,
+        ),
+        "rp_authorize_by_form": Operation(
+            "Begin a login through the redirect adapter, by a form",
+            None,
+            "",
+            (*_ADAPTER, Code.BODY_TOO_LARGE),
+            _REDIRECTS,
+            request="AuthorizationForm",
+            request_example=examples.AUTHORIZATION,
+            request_media=_FORM,
+            parameter_examples=_PARTY,
+            success="302",
+            also=("Location",),
+            otherwise="text/html",
+            public=True,
+        ),
+        "rp_discovery": Operation(
+            "The discovery document of a client",
+            "Discovery",
+            examples.DISCOVERY,
+            (Code.INVALID_REQUEST, Code.NOT_FOUND, Code.TOO_MANY_REQUESTS, Code.PROVIDER_UNAVAILABLE),
+            "The provider's, led through the redirect adapter.",
+            parameter_examples=_PARTY,
+            public=True,
+        ),
+        "rp_token": Operation(
+            "The token guard",
+            "Tokens",
+            examples.TOKENS,
+            (*_ADAPTER, Code.BODY_TOO_LARGE, Code.UNAUTHENTICATED),
+            "The provider's answer, byte for byte: the login is what was decided.",
+            request="TokenForm",
+            request_example=examples.TOKEN_REQUEST,
+            request_media=_FORM,
+            parameter_examples=_PARTY,
+            otherwise="application/json",
+            public=True,
         ),
         "healthz": Operation(
             "Alive?", "Health", {"status": "alive"}, (Code.INVALID_REQUEST,), "The process answers.", public=True

@@ -20,7 +20,7 @@ from acrux.http.envelope import header
 from acrux.http.idempotency import Retried, key_hash
 from acrux.http.problems import Code, Problem, from_invalid
 from acrux.http.schemas import OutcomeRequest, OutcomeWithClaims, OutcomeWithToken
-from acrux.http.single_use import Use, single_use
+from acrux.http.single_use import Beside, Use, single_use
 from acrux.http.twice import Retry, decide_twice, log_retry
 from acrux.oidc.claims import InvalidToken, ReturnedClaims, read_claims
 from acrux.oidc.judge import Judgement, judge
@@ -85,21 +85,43 @@ async def _close(call: Call, decision_id: str, body: bytes, retries: Retries | N
     request = validate(_REQUEST, parse_json(body))
     if isinstance(request, OutcomeWithClaims):
         _check_claims(request.claims)
-    returning = await _read(call, DecisionId(decision_id), request)
+    _, told = await settle(await _read(call, DecisionId(decision_id), request), retries)
+    return told
+
+
+async def settle(
+    returning: Returning, retries: Retries | None, *, mismatch: str = "", beside: Beside | None = None
+) -> tuple[Judgement, bytes]:
+    """Judges and logs a login that came back: the judgement, and its answer; when this returns, the record is durable.
+
+    Args:
+        returning: the login.
+        retries: under which key the answer is kept, or None.
+        mismatch: what the caller found to differ, or ''; the verdict is then `mismatched`, or `invalid`.
+        beside: what is written when the decision is used up by a login that is as it should be.
+
+    Raises:
+        Problem: `log_unavailable`, `database_unavailable`.
+    """
+    call = returning.call
     claimant = None if retries is None else retries.key_hash
     async with single_use(call.services, call.shared, returning.decision_id, claimant) as use:
         judgement = returning.judge(already_used=use.already_used)
+        if mismatch and judgement.verdict is not Verdict.INVALID:
+            lowest = returning.decider.compiled.checked.ladder.lowest
+            judgement = Judgement(Verdict.MISMATCHED, mismatch, lowest)
         shortfall = None
         if judgement.verdict is Verdict.SATISFIED and isinstance(returning.ticket, Ticket):
             # Before anything is used up: this may fail, and then the same call may be made again.
             shortfall = await decide_twice(call, returning.decider, returning.ticket, judgement)
-        if judgement.verdict.uses_up and not await use.claim():
+        as_it_should_be = judgement.verdict is Verdict.SATISFIED and shortfall is None
+        if judgement.verdict.uses_up and not await use.claim(beside if as_it_should_be else None):
             judgement, shortfall = returning.judge(already_used=True), None
         retry = None
         if shortfall is not None:
             retry = await log_retry(call, shortfall, returning.now)
             judgement = replace(judgement, verdict=Verdict.INSUFFICIENT)
-        return await _log(returning, judgement, retry, use, retries)
+        return judgement, await _log(returning, judgement, retry, use, retries)
 
 
 async def _read(call: Call, decision_id: DecisionId, request: OutcomeWithToken | OutcomeWithClaims) -> Returning:

@@ -48,6 +48,27 @@ class Shape(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
+class Open(BaseModel):
+    """An object of another standard, of which only some members are listed."""
+
+    model_config = ConfigDict(extra="allow")
+
+
+class AuthorizationForm(Open):
+    """An authorization request (OpenID Connect Core 3.1.2.1)."""
+
+    response_type: str
+    client_id: str
+    redirect_uri: str
+    scope: str
+
+
+class TokenForm(Open):
+    """A token request (RFC 6749 sections 4.1.3 and 6)."""
+
+    grant_type: str
+
+
 QueryTime = Annotated[str, Field(max_length=64, json_schema_extra={"format": "date-time"})]
 SentTimestamp = Annotated[str, Field(strict=True, max_length=64, json_schema_extra={"format": "date-time"})]
 

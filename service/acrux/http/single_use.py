@@ -1,6 +1,6 @@
 """A decision is used up once: on its node by the spools, everywhere by a row in the shared database. Judges nothing."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Final
@@ -20,6 +20,19 @@ CLAIM_TIMEOUT_SECONDS: Final = 2.0
 
 
 @dataclass(slots=True)
+class Beside:
+    """What is written in the transaction that uses a decision up: one commit for both.
+
+    Attributes:
+        write: the statements.
+        done: whether they are surely committed.
+    """
+
+    write: Callable[[Transaction], None]
+    done: bool = False
+
+
+@dataclass(slots=True)
 class Use:
     """The one use of a decision, while nobody else of this node can have it.
 
@@ -36,8 +49,8 @@ class Use:
     services: Services
     shared: SharedLookups
 
-    async def claim(self) -> bool:
-        """Whether nobody has had it: from here on nobody else can.
+    async def claim(self, beside: Beside | None = None) -> bool:
+        """Whether nobody has had it: from here on nobody else can. `beside` is written only then.
 
         While the database is away that holds for this node only; a clash is found when the outcome is shipped.
 
@@ -50,11 +63,14 @@ class Use:
             raise _unavailable(self.services)
         try:
             claimed = await self.shared.ask(
-                lambda: self.services.database.write(self._claim), timeout_seconds=CLAIM_TIMEOUT_SECONDS
+                lambda: self.services.database.write(lambda transaction: self._claim(transaction, beside)),
+                timeout_seconds=CLAIM_TIMEOUT_SECONDS,
             )
         except Away:
             return True
         self.already_used = not claimed
+        if beside is not None:
+            beside.done = claimed
         return claimed
 
     async def append(self, entry: Entry) -> Receipt:
@@ -75,14 +91,17 @@ class Use:
     def _release(self, transaction: Transaction) -> None:
         consumptions.release(transaction, decision_id=self.decision_id, outcome_id=self.outcome_id)
 
-    def _claim(self, transaction: Transaction) -> bool:
-        return consumptions.claim(
+    def _claim(self, transaction: Transaction, beside: Beside | None) -> bool:
+        claimed = consumptions.claim(
             transaction,
             decision_id=self.decision_id,
             outcome_id=self.outcome_id,
             claimant=self.claimant,
             at_us=microseconds(self.services.clock()),
         )
+        if claimed and beside is not None:
+            beside.write(transaction)
+        return claimed
 
 
 @asynccontextmanager

@@ -6,6 +6,9 @@ redirects, 1 MiB, 2 seconds.
 
 import asyncio
 import ipaddress
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from types import TracebackType
 from typing import Final, Self
 from urllib.parse import SplitResult, urlsplit
@@ -18,12 +21,27 @@ from acrux.policy.model import Provider
 
 MAX_BODY_BYTES: Final = 1024 * 1024
 TIMEOUT_SECONDS: Final = 2.0
+FORM_TIMEOUT_SECONDS: Final = 10.0
+"""A token endpoint does more than hand out a document, and giving up on it costs the user the login."""
+KEEP_ALIVE_SECONDS: Final = 2.0
+"""Shorter than what servers grant (Node.js: 5 s): a form must not meet a connection that is just being closed."""
+MAX_CONNECTIONS: Final = 100
 _OK: Final = 200
+_SHOWN_HEADERS: Final = ("content-type", "www-authenticate")
 _LOOPBACK_NAMES: Final = frozenset({"localhost", "localhost."})
 
 
 class FetchFailedError(Exception):
     """Something of a provider could not be had. The message says why, for the log."""
+
+
+@dataclass(frozen=True, slots=True)
+class FormAnswer:
+    """What a provider answered to a form: `headers` has those that the relying party may see, in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
 
 
 class Fetcher:
@@ -47,6 +65,9 @@ class Fetcher:
             transport=transport,
             follow_redirects=False,
             timeout=timeout_seconds,
+            # No request may carry what another one was given.
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+            limits=httpx.Limits(max_connections=MAX_CONNECTIONS, keepalive_expiry=KEEP_ALIVE_SECONDS),
             # An operator's outbound proxy may stand before providers, never before this machine's own.
             mounts=dict.fromkeys(("all://localhost", "all://127.0.0.1", "all://[::1]")) if transport is None else None,
             # Compressed bodies would get around the limit, so they are neither asked for nor taken.
@@ -90,18 +111,46 @@ class Fetcher:
             raise FetchFailedError(f"`{url}` is no JSON object")
         return document
 
+    async def post_form(
+        self, url: str, provider: Provider, headers: list[tuple[bytes, bytes]], body: bytes
+    ) -> FormAnswer:
+        """What a URL of a provider answers to a form, whatever its status. Sent once, the form byte for byte.
+
+        Raises:
+            FetchFailedError: the URL is not one of the provider's, or no answer came within the limits. The message
+                has nothing of the form.
+        """
+        check_url(url, provider)
+        try:
+            async with (
+                asyncio.timeout(FORM_TIMEOUT_SECONDS),
+                self._client.stream(
+                    "POST", url, headers=headers, content=body, timeout=FORM_TIMEOUT_SECONDS
+                ) as response,
+            ):
+                shown = {name: response.headers[name] for name in _SHOWN_HEADERS if name in response.headers}
+                return FormAnswer(response.status_code, shown, await _read(response, url))
+        except TimeoutError:
+            raise FetchFailedError(f"`{url}` took longer than {FORM_TIMEOUT_SECONDS:g} s") from None
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise FetchFailedError(f"`{url}` can't be reached: {type(error).__name__}") from None
+
     async def _fetch_body(self, url: str) -> bytes:
         async with self._client.stream("GET", url) as response:
             if response.status_code != _OK:
                 raise FetchFailedError(f"`{url}` answered {response.status_code}")
-            if response.headers.get("Content-Encoding", "identity").lower() != "identity":
-                raise FetchFailedError(f"`{url}` is compressed, though that was not asked for")
-            body = bytearray()
-            async for chunk in response.aiter_bytes():
-                body += chunk
-                if len(body) > MAX_BODY_BYTES:
-                    raise FetchFailedError(f"`{url}` is longer than {MAX_BODY_BYTES} bytes")
-            return bytes(body)
+            return await _read(response, url)
+
+
+async def _read(response: httpx.Response, url: str) -> bytes:
+    if response.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise FetchFailedError(f"`{url}` is compressed, though that was not asked for")
+    body = bytearray()
+    async for chunk in response.aiter_bytes():
+        body += chunk
+        if len(body) > MAX_BODY_BYTES:
+            raise FetchFailedError(f"`{url}` is longer than {MAX_BODY_BYTES} bytes")
+    return bytes(body)
 
 
 def check_url(url: str, provider: Provider) -> None:

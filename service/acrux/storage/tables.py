@@ -128,3 +128,17 @@ REVISIONS: Final = sa.Table(
     sa.Column("first_at_us", sa.BigInteger, nullable=False),
     sa.Column("content", sa.LargeBinary, nullable=False),
 )
+
+BINDINGS: Final = sa.Table(
+    "bindings",
+    METADATA,
+    sa.Column("client", sa.Text, nullable=False),
+    sa.Column("kind", sa.Text, nullable=False),  # nonce, challenge or refresh
+    sa.Column("hash", sa.LargeBinary, nullable=False),  # SHA-256: the values themselves are secrets
+    sa.Column("decision_id", sa.Text, nullable=False),
+    sa.Column("ticket", sa.Text, nullable=False),  # sealed
+    sa.Column("with_challenge", sa.Boolean, nullable=False),
+    sa.Column("expires_at_us", sa.BigInteger, nullable=False),
+    sa.PrimaryKeyConstraint("client", "kind", "hash"),
+    sa.Index("bindings_by_expiry", "expires_at_us"),
+)

@@ -16,6 +16,7 @@ from acrux.decisionlog.recorder import Recorder
 from acrux.decisionlog.sealing import Keyring
 from acrux.decisionlog.spool import Spool
 from acrux.domain.identifiers import StreamId
+from acrux.oidc.endpoints import Endpoints
 from acrux.oidc.fetching import Fetcher
 from acrux.oidc.id_tokens import Verifier
 from acrux.oidc.jwks import KeyCache
@@ -47,6 +48,7 @@ class Assembly:
         self.stop.set()
         await self.fetching
         await self.keys.close()
+        await self.services.endpoints.close()
         await self.fetcher.close()
         await asyncio.to_thread(self.services.node.close)
         await asyncio.to_thread(self.services.log.close)
@@ -73,6 +75,7 @@ async def assemble(start: Start, link: SupervisorLink, holder: PolicyHolder) -> 
     await asyncio.to_thread(writer.start)
     fetcher = Fetcher()
     keys = KeyCache(fetcher)
+    endpoints = Endpoints(fetcher)
     services = Services(
         policy=holder,
         log=writer,
@@ -81,6 +84,7 @@ async def assemble(start: Start, link: SupervisorLink, holder: PolicyHolder) -> 
         database=Database(start.database_url),
         tickets=TicketSealer(ticket_key, tuple(old_ticket_keys)),
         verifier=Verifier(keys),
+        endpoints=endpoints,
         tokens=TokenCache(link.tokens, start.tokens),
         keyring=keyring,
         metrics=Metrics(),

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from acrux.domain.facts import Json
     from acrux.domain.identifiers import ClientName, Revision
     from acrux.engine import Decider
+    from acrux.oidc.endpoints import Endpoints
     from acrux.oidc.id_tokens import Verifier
     from acrux.oidc.tickets import TicketSealer
     from acrux.storage.database import Database
@@ -199,6 +200,7 @@ class ServiceSettings:
         metrics_public: whether `/metrics` answers without a token.
         cel_engine: the engine that unsaved sets are compiled with in explanations.
         retry_after_seconds: what a 503 says in `Retry-After`.
+        trusted_proxies, proxy_header, public_url, help_desk: as in `ServeSettings`.
     """
 
     on_log_failure: Literal["refuse", "ceiling"] = "refuse"
@@ -207,6 +209,10 @@ class ServiceSettings:
     metrics_public: bool = False
     cel_engine: str = "google"
     retry_after_seconds: int = 1
+    trusted_proxies: tuple[str, ...] = ()
+    proxy_header: Literal["x-forwarded-for", "forwarded"] = "x-forwarded-for"
+    public_url: str | None = None
+    help_desk: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,6 +220,7 @@ class Services:
     """Every part that the HTTP application works with. Built once a worker by `acrux.wiring`.
 
     Attributes:
+        endpoints: what providers say of themselves, and the way to their token endpoints.
         log: appends to this process' stream.
         recorder: makes that stream's records.
         clock: the service's clock; aware UTC.
@@ -230,6 +237,7 @@ class Services:
     database: Database
     tickets: TicketSealer
     verifier: Verifier
+    endpoints: Endpoints
     tokens: TokenCache
     keyring: Keyring
     metrics: Metrics

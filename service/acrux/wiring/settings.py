@@ -25,6 +25,10 @@ class ServeSettings:
         migrate: whether to migrate the database at start; without, an old schema is refused.
         metrics_public: whether `/metrics` answers without a token.
         decision_ttl_seconds: how long a decision may be used.
+        trusted_proxies: networks of the proxies whose word on the user's address counts, for the redirect adapter.
+        proxy_header: the one header that they write.
+        public_url: where browsers and relying parties reach this service; None: as each request says.
+        help_desk: a sentence for the pages that users see.
         show_token: print the first operator token, since a person is looking.
     """
 
@@ -42,4 +46,8 @@ class ServeSettings:
     migrate: bool = True
     metrics_public: bool = False
     decision_ttl_seconds: int = 600
+    trusted_proxies: tuple[str, ...] = ()
+    proxy_header: Literal["x-forwarded-for", "forwarded"] = "x-forwarded-for"
+    public_url: str | None = None
+    help_desk: str = ""
     show_token: bool = False

@@ -55,12 +55,13 @@ class Service:
     policies: Path
     port: int
     program: Program
+    options: tuple[str, ...] = ()
 
     @classmethod
-    def start(cls, directory: Path, policies: Path) -> Service:
-        """Starts a service of one worker on SQLite, ready to decide."""
+    def start(cls, directory: Path, policies: Path, *options: str) -> Service:
+        """Starts a service of one worker on SQLite, ready to decide. `options` win over the bed's own."""
         port = free_port()
-        service = cls(directory, policies, port, _serve(directory, policies, port))
+        service = cls(directory, policies, port, _serve(directory, policies, port, options), options)
         try:
             service.wait_until_ready()
         except BaseException:
@@ -70,7 +71,7 @@ class Service:
 
     def start_again(self) -> None:
         """Starts the stopped service at its old address, with what it left on disk."""
-        self.program = _serve(self.directory, self.policies, self.port)
+        self.program = _serve(self.directory, self.policies, self.port, self.options)
         self.wait_until_ready()
 
     def stop(self) -> None:
@@ -174,6 +175,6 @@ def _places(directory: Path) -> Sequence[str]:
     return "--state", str(directory / "state"), "--database", f"sqlite:///{directory / 'acrux.db'}"
 
 
-def _serve(directory: Path, policies: Path, port: int) -> Program:
-    argv = [str(ACRUX), "serve", "--policies", str(policies), *_places(directory), "--port", str(port)]
+def _serve(directory: Path, policies: Path, port: int, options: Sequence[str]) -> Program:
+    argv = [str(ACRUX), "serve", "--policies", str(policies), *_places(directory), "--port", str(port), *options]
     return Program.start("acrux", argv, directory)

@@ -97,6 +97,8 @@ function configuration({ clients, users, levels }) {
       const user = [...users.values()].find((candidate) => candidate.sub === sub);
       return user && { accountId: sub, claims: () => ({ preferred_username: user.username, ...user.claims, sub }) };
     },
+    // Without asking for `offline_access`: whoever is registered for refresh tokens gets them.
+    issueRefreshToken: (ctx, client) => client.grantTypeAllowed('refresh_token'),
     interactions: { policy: policyWith(levels), url: (ctx, interaction) => Dialogue.url(interaction.uid) },
     jwks: signingKeys(),
     loadExistingGrant: grantAll,

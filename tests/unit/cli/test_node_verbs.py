@@ -15,6 +15,7 @@ from acrux.decisionlog.shipper import Shipper
 from acrux.decisionlog.spool import Spool
 from acrux.domain.decision import Accept, Decision, DecisionOutcome, RuleEffect
 from acrux.domain.facts import Facts
+from acrux.storage import migrate
 from acrux.storage.database import Database
 
 START = datetime(2026, 11, 24, 8, tzinfo=UTC)
@@ -40,12 +41,12 @@ def migrated(run):
 def test_db_goes_up_and_down(run, tmp_path):
     """upgrade, current, check and downgrade say what they find and do."""
     assert run(db, "current").stdout == "empty\n"
-    assert run(db, "upgrade").stdout == f"sqlite:///{tmp_path}/acrux.db: empty -> 0001\n"
-    assert run(db, "current").stdout == "0001\n"
+    assert run(db, "upgrade").stdout == f"sqlite:///{tmp_path}/acrux.db: empty -> {migrate.head()}\n"
+    assert run(db, "current").stdout == f"{migrate.head()}\n"
     assert run(db, "check").stdout == "the schema is up to date\n"
     refused = CliRunner().invoke(db.command, ["downgrade", "base", "--state", str(tmp_path)], input="n\n")
     assert refused.exit_code == 1
-    assert run(db, "downgrade", "base", "--yes").stdout.endswith("0001 -> empty\n")
+    assert run(db, "downgrade", "base", "--yes").stdout.endswith(f"{migrate.head()} -> empty\n")
     assert run(db, "check").exit_code == 3
 
 
@@ -203,8 +204,8 @@ def test_a_query_that_makes_no_sense_is_a_usage_error(migrated, options):
 
 def test_every_verb_speaks_json(run):
     """`--json` gives each verb's result as one JSON value on standard output."""
-    assert json.loads(run(db, "upgrade", "--json").stdout)["after"] == "0001"
-    assert json.loads(run(db, "current", "--json").stdout) == {"revision": "0001"}
+    assert json.loads(run(db, "upgrade", "--json").stdout)["after"] == migrate.head()
+    assert json.loads(run(db, "current", "--json").stdout) == {"revision": migrate.head()}
     assert json.loads(run(db, "check", "--format", "json").stdout) == {"differences": []}
     made = json.loads(run(token, "create", "--role", "auditor", "--name", "audit", "--json").stdout)
     assert made["token"].startswith("acrux_")

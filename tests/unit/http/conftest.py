@@ -11,6 +11,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from http_bed import Bed
+from rp_bed import RpBed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,5 +21,13 @@ if TYPE_CHECKING:
 def bed(tmp_path: Path) -> Iterator[Bed]:
     """A whole application."""
     made = Bed(tmp_path)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def rp(tmp_path: Path) -> Iterator[RpBed]:
+    """A whole application with a provider behind it."""
+    made = RpBed(tmp_path)
     yield made
     made.close()

@@ -20,6 +20,7 @@ from acrux.decisionlog.shipper import Shipper
 from acrux.decisionlog.spool import Spool
 from acrux.domain.identifiers import ClientName, StreamId
 from acrux.http.app import create_app
+from acrux.oidc.endpoints import Endpoints
 from acrux.oidc.fetching import Fetcher
 from acrux.oidc.id_tokens import Verifier
 from acrux.oidc.jwks import KeyCache
@@ -160,6 +161,7 @@ class Bed:
             database=self.database,
             tickets=TicketSealer(keyring.derive("tickets")[0]),
             verifier=Verifier(KeyCache(Fetcher())),
+            endpoints=Endpoints(Fetcher()),
             tokens=TokenCache(self._fetch_tokens, dict(self.tokens)),
             keyring=keyring,
             metrics=Metrics(),

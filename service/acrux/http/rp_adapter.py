@@ -1,0 +1,94 @@
+"""What the redirect adapter's endpoints share: limits, addresses, bindings, and whose endpoint it is. No decisions."""
+
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Final
+
+from fastapi import Request
+
+from acrux.adapters.addresses import TrustedProxies
+from acrux.engine import Decider
+from acrux.http.calls import REQUEST_ID, Call, require_policy
+from acrux.http.problems import Code, Problem
+from acrux.http.rp_bindings import Bindings
+from acrux.http.rp_quotas import Places, Quotas, Rate
+from acrux.http.shared import SharedLookups
+from acrux.oidc.fetching import FetchFailedError
+from acrux.policy.model import Client, Provider
+from acrux.wiring.services import Role, Services, Token
+
+CALLER: Final = "redirect-adapter"
+"""What stands in the log where a token's id stands for other calls."""
+# People behind one address come in bursts; a relying party's server asks for all of its users.
+_AUTHORIZE: Final = (Rate(100, 20), Rate(400, 100))
+_TOKEN: Final = (Rate(200, 50), Rate(400, 100))
+_PLACES: Final = 64
+_WAITING: Final = 256
+_WAITING_SECONDS: Final = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Party:
+    """A relying party that is served, as the active set knows it.
+
+    Attributes:
+        call: the request, and every part that answers it.
+        address: the user's, or the relying party's; None where it can't be known.
+    """
+
+    call: Call
+    decider: Decider
+    client: Client
+    provider: Provider
+    address: str | None
+
+
+class RedirectAdapter:
+    """The state of the redirect adapter in one worker."""
+
+    __slots__ = ("_proxies", "bindings", "mirror_quotas", "redirect_quotas", "services", "shared", "token_quotas")
+
+    def __init__(self, services: Services, shared: SharedLookups, clock: Callable[[], float] = time.monotonic) -> None:
+        settings = services.settings
+        self.services = services
+        self.shared = shared
+        self.bindings = Bindings(services)
+        self._proxies = TrustedProxies(settings.trusted_proxies, settings.proxy_header)
+        self.redirect_quotas = Quotas(*_AUTHORIZE, Places(_PLACES, _WAITING, _WAITING_SECONDS), clock)
+        self.mirror_quotas = Quotas(*_AUTHORIZE, Places(_PLACES, _WAITING, _WAITING_SECONDS), clock)
+        self.token_quotas = Quotas(*_TOKEN, Places(_PLACES, _WAITING, _WAITING_SECONDS), clock)
+
+    @asynccontextmanager
+    async def admitted(self, request: Request, name: str, quotas: Quotas) -> AsyncIterator[Party]:
+        """The party that an endpoint belongs to, while the request has a place to be worked on.
+
+        Raises:
+            Problem: `too_many_requests`, `no_policy`; `not_found` for what is no registered client's name.
+        """
+        address = self._address(request)
+        quotas.check_address(address)
+        decider = require_policy(self.services)
+        checked = decider.compiled.checked
+        client = next((one for one in checked.clients.values() if one.name == name), None)
+        if client is None:
+            raise Problem(Code.NOT_FOUND, "no client of the policy set has this name")
+        quotas.check_client(client.name)
+        token = Token(CALLER, Role.RELYING_PARTY, frozenset({client.name}))
+        call = Call(self.services, self.shared, token, request.scope[REQUEST_ID], request)
+        async with quotas.places.one():
+            yield Party(call, decider, client, checked.providers[client.provider], address)
+
+    def _address(self, request: Request) -> str | None:
+        name = self._proxies.header.encode()
+        lines = [value.decode("latin-1") for line, value in request.scope["headers"] if line == name]
+        peer = request.scope.get("client")
+        return self._proxies.user_address(peer[0] if peer else None, lines)
+
+
+def provider_away(failure: FetchFailedError) -> Problem:
+    """The problem of a provider that can't be reached."""
+    problem = Problem(Code.PROVIDER_UNAVAILABLE, "the OpenID Provider can't be reached, or its metadata can't be used")
+    problem.__cause__ = failure
+    return problem

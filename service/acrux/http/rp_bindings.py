@@ -1,0 +1,134 @@
+"""Bindings in the shared database, asked for in few threads of their own: no flood of logins starves the API."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
+from typing import Final, TypeVar
+
+from acrux.decisionlog.records import microseconds
+from acrux.domain.identifiers import ClientName
+from acrux.http.problems import Code, Problem
+from acrux.http.single_use import Beside
+from acrux.oidc.guard import Binding, BindingKind, binding_hash
+from acrux.oidc.tickets import InvalidTicket, Ticket
+from acrux.storage import bindings
+from acrux.storage.bindings import BindingRow, BoundMeanwhile
+from acrux.storage.database import DatabaseUnavailable, RowRefused
+from acrux.wiring.services import Services
+
+THREADS: Final = 2
+TIMEOUT_SECONDS: Final = 3.0
+GRACE: Final = timedelta(hours=1)
+"""For how long an expired decision is still found, so that a late login is called `expired` and not `unbound`."""
+REFRESH_KEPT: Final = timedelta(days=400)
+"""For how long after its last use a refresh token is known; providers end them earlier."""
+_Found = TypeVar("_Found")
+
+
+class Bindings:
+    """What the values of logins are bound to."""
+
+    __slots__ = ("_pool", "_services")
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="bindings")
+
+    async def ready(self, client: ClientName) -> None:
+        """Raises `database_unavailable` where no binding could be found."""
+        await self.rows(client, {BindingKind.NONCE: ""})
+
+    async def rows(self, client: ClientName, values: Mapping[BindingKind, str]) -> dict[str, BindingRow]:
+        """What these values of a client are bound to, by kind.
+
+        Raises:
+            Problem: `database_unavailable`.
+        """
+        return await self._rows(client, {str(kind): binding_hash(value) for kind, value in values.items()})
+
+    async def _rows(self, client: ClientName, keys: Mapping[str, bytes]) -> dict[str, BindingRow]:
+        now_us = microseconds(self._services.clock())
+        database = self._services.database
+        return await self._ask(
+            lambda: database.read(lambda transaction: bindings.find(transaction, client, keys, now_us=now_us))
+        )
+
+    async def find(self, client: ClientName, kind: BindingKind, value: str) -> Binding | None:
+        """The decision that one value of a client is bound to; None if there is none that this service made.
+
+        Raises:
+            Problem: `database_unavailable`.
+        """
+        return await self.find_hash(client, kind, binding_hash(value))
+
+    async def find_hash(self, client: ClientName, kind: BindingKind, digest: bytes) -> Binding | None:
+        """The same for a value that is known by its SHA-256 only.
+
+        Raises:
+            Problem: `database_unavailable`.
+        """
+        row = (await self._rows(client, {str(kind): digest})).get(kind)
+        if row is None:
+            return None
+        ticket = self._services.tickets.open(row.ticket)
+        return None if isinstance(ticket, InvalidTicket) else Binding(ticket, row.with_challenge)
+
+    async def bind(
+        self,
+        client: ClientName,
+        values: Mapping[BindingKind, str],
+        seen: Mapping[str, BindingRow],
+        decision: tuple[str, str],
+        at: datetime,
+    ) -> bool:
+        """Binds a login's values to a decision, id and sealed ticket; False if one was bound anew since it was seen.
+
+        Raises:
+            Problem: `database_unavailable`.
+        """
+        decision_id, ticket = decision
+        kept_until = at + timedelta(seconds=self._services.settings.decision_ttl_seconds) + GRACE
+        with_challenge = BindingKind.CHALLENGE in values
+        rows = [
+            BindingRow(client, kind, binding_hash(value), decision_id, ticket, with_challenge, microseconds(kept_until))
+            for kind, value in values.items()
+        ]
+        database, now_us = self._services.database, microseconds(at)
+        try:
+            await self._ask(
+                lambda: database.write(lambda transaction: bindings.bind(transaction, rows, seen, now_us=now_us))
+            )
+        except BoundMeanwhile:
+            return False
+        return True
+
+    def keeping_refresh(self, client: ClientName, refresh_token: str, ticket: Ticket, at: datetime) -> Beside:
+        """How it is remembered that a refresh token was issued through the guard, and what it must go on being."""
+        row = BindingRow(
+            client,
+            BindingKind.REFRESH,
+            binding_hash(refresh_token),
+            ticket.decision_id,
+            self._services.tickets.seal(ticket),
+            with_challenge=False,
+            expires_at_us=microseconds(at + REFRESH_KEPT),
+        )
+        return Beside(lambda transaction: bindings.put(transaction, row))
+
+    async def keep(self, beside: Beside) -> None:
+        """Writes it, unless that is done.
+
+        Raises:
+            Problem: `database_unavailable`.
+        """
+        if not beside.done:
+            await self._ask(lambda: self._services.database.write(beside.write))
+
+    async def _ask(self, question: Callable[[], _Found]) -> _Found:
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(TIMEOUT_SECONDS):
+                return await loop.run_in_executor(self._pool, question)
+        except (DatabaseUnavailable, RowRefused, TimeoutError) as failure:
+            raise Problem(Code.DATABASE_UNAVAILABLE, "the shared database can't be reached") from failure

@@ -1,0 +1,259 @@
+"""The token guard: forwards a token request, and lets tokens out only where the login is what was decided.
+
+relying-parties.md, "The redirect adapter": anything but `satisfied` becomes `invalid_grant`. The verdict itself is
+oidc's; nothing of a request or of tokens is logged but what a record of an outcome has.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from http import HTTPStatus
+from typing import Any, Final, NoReturn
+
+import orjson
+from fastapi import Response
+
+import acrux
+from acrux.decisionlog.records import Kind, event
+from acrux.domain.decision import Verdict
+from acrux.domain.facts import Json
+from acrux.domain.identifiers import DecisionId
+from acrux.http.calls import require_policy
+from acrux.http.deciding import append
+from acrux.http.outcome import Returning, settle
+from acrux.http.problems import Code, Problem
+from acrux.http.rp_adapter import Party, RedirectAdapter, provider_away
+from acrux.http.rp_forms import REFRESH_TOKEN, OAuthRefusal, TokenRequest
+from acrux.http.single_use import Beside
+from acrux.oidc.claims import InvalidToken, ReturnedClaims
+from acrux.oidc.fetching import FetchFailedError, FormAnswer
+from acrux.oidc.guard import Binding, BindingKind, Mismatched, Unbound, binding_hash, match_bindings, nonce_hash
+from acrux.oidc.judge import judge
+from acrux.oidc.jwks import KeysUnavailableError
+from acrux.oidc.tickets import Ticket
+from acrux.policy.model import Provider
+
+UNBOUND: Final = "unbound"
+_NO_ID_TOKEN: Final = InvalidToken("no ID token came back")
+_HEADERS: Final = {"pragma": "no-cache", "referrer-policy": "no-referrer"}
+
+
+async def redeem(adapter: RedirectAdapter, party: Party, request: TokenRequest) -> Response:
+    """The answer to a token request.
+
+    Raises:
+        OAuthRefusal: no tokens.
+        Problem: nothing could be found out.
+    """
+    if request.grant_type == REFRESH_TOKEN:
+        return await _refresh(adapter, party, request)
+    by_challenge: Binding | None = None
+    if request.challenge is not None:
+        by_challenge = await adapter.bindings.find(party.client.name, BindingKind.CHALLENGE, request.challenge)
+    else:
+        # A code is spent by forwarding it: not without being able to find what it belongs to.
+        await adapter.bindings.ready(party.client.name)
+    if request.has_verifier and by_challenge is None:
+        await _refuse_unbound(party, request, "no decision is bound to the code_challenge")
+    async with _ahead(adapter, party, by_challenge) as expected:
+        answer = await _forward(adapter, party, request)
+        if answer.status != HTTPStatus.OK:
+            return _passed_on(answer)
+        tokens = _tokens(answer)
+        returned = await _verified(party, tokens)
+        nonce = returned.nonce if isinstance(returned, ReturnedClaims) else None
+        by_nonce = None if not nonce else await expected(nonce)
+    found = match_bindings(by_challenge, by_nonce, has_verifier=request.has_verifier, has_nonce=bool(nonce))
+    if isinstance(found, Unbound):
+        reason = returned.reason if isinstance(returned, InvalidToken) else found.reason
+        await _refuse_unbound(party, request, reason)
+    mismatch = found.reason if isinstance(found, Mismatched) else ""
+    beside: Beside | None = None
+    if isinstance(returned, ReturnedClaims):
+        beside = _keeping_refresh(adapter, tokens, party, _for_refresh(found.ticket, returned))
+    await _require_satisfied(party, found.ticket, returned, mismatch, beside)
+    if beside is not None:
+        await adapter.bindings.keep(beside)
+    return _passed_on(answer)
+
+
+@asynccontextmanager
+async def _ahead(
+    adapter: RedirectAdapter, party: Party, by_challenge: Binding | None
+) -> AsyncIterator[Callable[[str], Awaitable[Binding | None]]]:
+    """A look-up of the ID token's nonce that begins before it is here: the decision found so far knows its hash."""
+    hashed = None if by_challenge is None else nonce_hash(by_challenge.ticket)
+    name = party.client.name
+    if hashed is None:
+        yield lambda nonce: adapter.bindings.find(name, BindingKind.NONCE, nonce)
+        return
+    ahead = asyncio.create_task(adapter.bindings.find_hash(name, BindingKind.NONCE, hashed))
+
+    async def expected(nonce: str) -> Binding | None:
+        if binding_hash(nonce) == hashed:
+            return await ahead
+        return await adapter.bindings.find(name, BindingKind.NONCE, nonce)
+
+    try:
+        yield expected
+    finally:
+        ahead.cancel()
+        await asyncio.gather(ahead, return_exceptions=True)
+
+
+async def _refresh(adapter: RedirectAdapter, party: Party, request: TokenRequest) -> Response:
+    """Tokens for a refresh token that was issued through the guard, as long as they are for the same login."""
+    binding = await adapter.bindings.find(party.client.name, BindingKind.REFRESH, request.refresh_token)
+    if binding is None:
+        await _refuse_unbound(party, request, "the refresh token was not issued through the guard")
+    answer = await _forward(adapter, party, request)
+    if answer.status != HTTPStatus.OK:
+        return _passed_on(answer)
+    tokens = _tokens(answer)
+    if "id_token" in tokens:  # OpenID Connect Core 12.2: there need not be one
+        await _require_same_login(adapter, party, request, binding.ticket, await _verified(party, tokens))
+    kept = {"refresh_token": request.refresh_token, **tokens}
+    beside = _keeping_refresh(adapter, kept, party, binding.ticket)
+    if beside is not None:
+        await adapter.bindings.keep(beside)
+    return _passed_on(answer)
+
+
+async def _forward(adapter: RedirectAdapter, party: Party, request: TokenRequest) -> FormAnswer:
+    headers = [*request.headers, (b"accept", b"application/json")]
+    try:
+        answer = await adapter.services.endpoints.exchange(party.provider, headers, request.body)
+    except FetchFailedError as failure:
+        raise provider_away(failure) from failure
+    if answer.status != HTTPStatus.OK and not 400 <= answer.status < 500:  # noqa: PLR2004 - RFC 9110 section 15.5
+        raise Problem(Code.PROVIDER_UNAVAILABLE, f"the provider's token endpoint answered {answer.status}")
+    return answer
+
+
+def _passed_on(answer: FormAnswer) -> Response:
+    return Response(answer.body, answer.status, headers={**answer.headers, **_HEADERS})
+
+
+def _tokens(answer: FormAnswer) -> dict[str, Any]:
+    """The tokens of a provider's answer; {} for what is no JSON object: then nothing can be judged."""
+    try:
+        content = orjson.loads(answer.body)
+    except orjson.JSONDecodeError:
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+async def _verified(party: Party, tokens: dict[str, Any]) -> ReturnedClaims | InvalidToken:
+    id_token = tokens.get("id_token")
+    if not isinstance(id_token, str):
+        return _NO_ID_TOKEN
+    try:
+        return await party.call.services.verifier.verify(id_token, party.provider)
+    except KeysUnavailableError as failure:
+        raise Problem(Code.KEYS_UNAVAILABLE, "the provider's keys can't be had") from failure
+
+
+async def _require_satisfied(
+    party: Party, ticket: Ticket, returned: ReturnedClaims | InvalidToken, mismatch: str, beside: Beside | None
+) -> None:
+    """Judges and logs the login; `beside` is written with its use.
+
+    Raises:
+        OAuthRefusal: it is not what was decided.
+    """
+    services = party.call.services
+    decider = services.policy.held(ticket.revision) or require_policy(services)
+    checked = decider.compiled.checked
+    returning = Returning(
+        call=party.call,
+        decision_id=ticket.decision_id,
+        ticket=ticket,
+        decider=decider,
+        provider=None if ticket.provider is None else checked.providers.get(ticket.provider),
+        client=checked.clients.get(ticket.client_name),
+        returned=returned,
+        now=services.clock(),
+    )
+    judgement, _ = await settle(returning, None, mismatch=mismatch, beside=beside)
+    if judgement.verdict is not Verdict.SATISFIED:
+        raise _invalid_grant(judgement.verdict, ticket.decision_id)
+
+
+def _for_refresh(ticket: Ticket, returned: ReturnedClaims) -> Ticket:
+    """What the tokens of later refreshes must go on being: the same login of the same subject."""
+    return replace(ticket, nonce_sha256=None, user_id=returned.subject, facts={}, facts_in_log=False)
+
+
+def _keeping_refresh(adapter: RedirectAdapter, tokens: dict[str, Any], party: Party, ticket: Ticket) -> Beside | None:
+    """How the refresh token among these is remembered; None if there is none."""
+    token = tokens.get("refresh_token")
+    if not isinstance(token, str) or not token:
+        return None
+    return adapter.bindings.keeping_refresh(party.client.name, token, ticket, adapter.services.clock())
+
+
+async def _require_same_login(
+    adapter: RedirectAdapter,
+    party: Party,
+    request: TokenRequest,
+    ticket: Ticket,
+    returned: ReturnedClaims | InvalidToken,
+) -> None:
+    """Raises `invalid_grant` unless a refreshed ID token is for the same subject, with an acr that was accepted."""
+    checked = party.decider.compiled.checked
+    now = adapter.services.clock()
+    judgement = judge(
+        replace(ticket, expires_at=now),
+        returned,
+        decision_id=ticket.decision_id,
+        provider=_by_subject(party.provider),
+        client=party.client,
+        ladder=checked.ladder,
+        now=now,
+        already_used=False,
+    )
+    if judgement.verdict is not Verdict.SATISFIED:
+        reason = f"the refreshed ID token is {judgement.verdict}: {judgement.reason}"
+        await _log_unbound(party, request, reason, ticket.decision_id)
+        raise _invalid_grant(judgement.verdict, ticket.decision_id)
+
+
+def _by_subject(provider: Provider) -> Provider:
+    """The provider whose users are told apart by `sub`, which a refreshed ID token must keep (Core 12.2)."""
+    return replace(provider, subject_claim="sub")
+
+
+async def _refuse_unbound(party: Party, request: TokenRequest, reason: str) -> NoReturn:
+    """Logs that a token request belongs to no decision, and refuses it.
+
+    Raises:
+        OAuthRefusal: `invalid_grant`.
+        Problem: `log_unavailable`.
+    """
+    await _log_unbound(party, request, reason, None)
+    raise OAuthRefusal(
+        "invalid_grant",
+        f"this sign-in did not go through Acrux, or long ago ({UNBOUND}); request {party.call.request_id}",
+    )
+
+
+async def _log_unbound(party: Party, request: TokenRequest, reason: str, decision_id: DecisionId | None) -> None:
+    services = party.call.services
+    content: dict[str, Json] = {
+        "acrux": acrux.__version__,
+        "client": party.client.name,
+        "decision_id": decision_id,
+        "grant_type": request.grant_type,
+        "policy_revision": party.decider.compiled.checked.revision,
+        "provider": party.provider.name,
+        "reason": reason,
+        "request_id": party.call.request_id,
+        "token_id": party.call.token.id,
+    }
+    await append(services, event(Kind.UNBOUND, content))
+    services.metrics.verdicts[UNBOUND] += 1
+
+
+def _invalid_grant(verdict: Verdict, decision_id: DecisionId) -> OAuthRefusal:
+    return OAuthRefusal("invalid_grant", f"the sign-in is not what was decided ({verdict}); decision {decision_id}")
