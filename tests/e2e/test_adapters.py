@@ -70,7 +70,7 @@ def company(node_modules: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
 @pytest.fixture(scope="module")
 def outage(company: Company) -> Iterator[None]:
     """From here on Acrux is away; afterwards it is back."""
-    company.service.program.kill()
+    company.service.kill()
     yield
     company.service.start_again()
 

@@ -26,7 +26,7 @@ def company(node_modules: Path, tmp_path: Path) -> Iterator[Company]:
 def test_outage(company: Company) -> None:
     """While the service is away Jira takes the second factor, the intranet takes none, and the attack fails."""
     jira, intranet = company.parties["jira"], company.parties["intranet"]
-    company.service.program.kill()
+    company.service.kill()
 
     with company.agent() as agent:
         page = agent.open_until(f"{jira.url}/login", company.provider.issuer)
