@@ -4,7 +4,7 @@ ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PYTHONDONTWRITEBYTECODE=1
 WORKDIR /src
 RUN python -m venv /opt/acrux
 COPY requirements.lock pyproject.toml README.md CHANGELOG.md LICENSE ./
-RUN /opt/acrux/bin/pip install --require-hashes -r requirements.lock
+RUN /opt/acrux/bin/pip install --no-deps --require-hashes -r requirements.lock
 COPY service service
 COPY migrations migrations
 RUN /opt/acrux/bin/pip install --no-deps --no-build-isolation .

@@ -22,13 +22,13 @@ $(BIN)/python:
 
 $(VENV)/.service: $(BIN)/python requirements.lock pyproject.toml
 	@echo "installing the service's locked dependencies into $(VENV) ..." >&2
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.service requirements-dev.lock
 	@echo "installing the development dependencies into $(VENV) ..." >&2
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-dev.lock
 	@touch $@
 
 run: $(VENV)/.service ## Serve the sample policy set on embedded SQLite, http://127.0.0.1:8080
