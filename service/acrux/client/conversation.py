@@ -38,7 +38,7 @@ _BAD_REQUEST = 400
 _SERVER_ERRORS = 500
 _UNREACHABLE_STATUSES = frozenset({502, 504})
 _SERVICE_UNAVAILABLE = 503
-_WRONG_BODY_STATUSES = frozenset({400, 413, 422})
+_WRONG_BODY_STATUSES = frozenset({400, 409, 413, 422})
 _MAX_TEXT = 200
 _LOG = logging.getLogger("acrux.client")
 _T = TypeVar("_T")
@@ -235,7 +235,8 @@ class Conversations:
             _LOG.warning("%s: %s", what, error)
 
     def _send(self, batch: list[dict[str, Json]]) -> Conversation[None]:
-        answer = yield from _ask(Call("POST", "/v1/fallbacks", {"decisions": list(batch)}, uuid.uuid4().hex))
+        # The call has no key of its own: each report has one, and is one record in whatever batch it comes again.
+        answer = yield from _ask(Call("POST", "/v1/fallbacks", {"decisions": list(batch)}))
         if isinstance(answer, _Absent):
             raise UnavailableError(answer.reason)
         self.reports.forget(batch)
@@ -303,6 +304,7 @@ class Conversations:
 def _report(decision: Decision) -> dict[str, Json]:
     return {
         "id": decision.id,
+        "idempotency_key": uuid.uuid4().hex,
         "client": decision.client,
         "level": decision.level,
         "decided_at": time_to_json(decision.decided_at),

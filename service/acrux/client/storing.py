@@ -100,7 +100,8 @@ class ReportQueue:
     """What Acrux must still be told of, oldest first; at most `MAX_REPORTS`. Safe to share between threads.
 
     On disk each process appends to a file of its own and holds its lock while it lives; the files of dead processes
-    are adopted. A crash after sending and before truncating sends a report twice: it has the same id.
+    are adopted. A crash after sending and before truncating sends a report twice: its key, which is kept with it, makes
+    that harmless.
 
     Args:
         directory: where the files are; None for memory only.

@@ -131,6 +131,7 @@ FALLBACKS: Final[dict[str, Any]] = {
     "decisions": [
         {
             "id": "5f1c4a52-0f5b-4c6e-9f0d-3b1f5a7c9e21",
+            "idempotency_key": "c1f0a7d2e35b4c6e9f0d3b1f5a7c9e21",
             "client": "jira",
             "level": "phishing-resistant",
             "decided_at": "2026-11-24T08:30:00Z",

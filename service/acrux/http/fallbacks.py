@@ -1,12 +1,17 @@
 """What callers do when Acrux can't be reached: the ceiling to cache, and the report of what they decided then."""
 
 import asyncio
-from typing import Annotated, Final
+import hashlib
+import json
+from dataclasses import replace
+from datetime import timedelta
+from typing import Annotated, Any, Final
 
+import orjson
 from fastapi import APIRouter, Depends, Path, Response
 from pydantic import TypeAdapter
 
-from acrux.decisionlog.records import Entry, Kind, event
+from acrux.decisionlog.records import Entry, Idempotency, Kind, event, microseconds
 from acrux.domain.decision import Verdict
 from acrux.domain.facts import Json, format_timestamp
 from acrux.domain.identifiers import DecisionId
@@ -16,14 +21,18 @@ from acrux.http import reported
 from acrux.http.authentication import RELYING_PARTIES, require_client
 from acrux.http.bodies import PRINTABLE
 from acrux.http.calls import Call, answer, caller
-from acrux.http.deciding import append, build_facts
+from acrux.http.deciding import Retries, append, build_facts, with_receipt
+from acrux.http.idempotency import Retried, key_hash
 from acrux.http.problems import Code, Problem, field_problem, from_invalid
 from acrux.http.schemas import FallbackReport, FallbackReports
-from acrux.policy.request import RequestInvalid, request_from_json
+from acrux.policy.request import FieldError, RequestInvalid, request_from_json
 from acrux.policy.times import parse_timestamp
 
 router: Final = APIRouter(tags=["fallback"])
 _REPORTS: Final = TypeAdapter(FallbackReports)
+_OPERATION: Final = "report_fallbacks"
+KEYS_KEPT: Final = timedelta(days=30)
+"""How long a report that comes again is known: callers keep theirs on disk, and may be off for a long time."""
 
 
 @router.get("/v1/clients/{name:path}/fallback", operation_id="fallback")
@@ -54,6 +63,7 @@ async def fallback(
 async def report_fallbacks(call: Annotated[Call, Depends(caller(RELYING_PARTIES))]) -> Response:
     """Logs decisions that a caller made or judged in an outage. 200 means that the records are durable.
 
+    A report that comes again with its `idempotency_key` has the first receipt, and no second record.
     A verdict on a decision that Acrux had made becomes its outcome too, marked as the caller's, and uses it up; a
     decision that has had its outcome keeps it.
     """
@@ -65,18 +75,48 @@ async def report_fallbacks(call: Annotated[Call, Depends(caller(RELYING_PARTIES)
     # Everything is looked up before anything is logged: a report that can't be dealt with now comes again whole.
     closings = [await _closing(call, name, report) for name, report in zip(names, reports, strict=True)]
     # At once, so that they share commits: a caller that gives up waiting would send them all again.
-    receipts = await asyncio.gather(*(append(call.services, entry) for entry in entries))
+    receipts = await asyncio.gather(
+        *(
+            _log(call, number, report, entry)
+            for number, (report, entry) in enumerate(zip(reports, entries, strict=True))
+        )
+    )
+    # Also for a report that is known: its worker may have died between the record and the outcome.
     for closing in closings:
         if closing is not None:
             await reported.close(call, closing)
-    return answer(
-        {
-            "receipts": [
-                {"stream": receipt.stream, "sequence": receipt.sequence, "leaf_hash": receipt.leaf_hash}
-                for receipt in receipts
-            ]
-        }
-    )
+    return answer({"receipts": receipts})
+
+
+async def _log(call: Call, number: int, report: FallbackReport, entry: Entry) -> dict[str, Any]:
+    """The receipt of a report's record, which is written once.
+
+    Raises:
+        Problem: `idempotency_conflict` or `log_unavailable`.
+    """
+    if report.idempotency_key is None:
+        receipt = await append(call.services, entry)
+        return {"stream": receipt.stream, "sequence": receipt.sequence, "leaf_hash": receipt.leaf_hash}
+    said = json.dumps(report.model_dump(), sort_keys=True).encode()
+    key = key_hash(call.token, _OPERATION, report.idempotency_key.encode())
+    retries = Retries(key, hashlib.sha256(said).digest())
+    try:
+        async with Retried(call.services, call.shared).answer(retries) as known:
+            told = known if known is not None else await _log_once(call, report, entry, retries)
+    except Problem as problem:
+        if problem.code is not Code.IDEMPOTENCY_CONFLICT:
+            raise
+        error = FieldError(f"/decisions/{number}/idempotency_key", "the key was used for another report")
+        raise Problem(problem.code, problem.detail, errors=(error,)) from None
+    receipt_known: dict[str, Any] = orjson.loads(told)["receipt"]
+    return receipt_known
+
+
+async def _log_once(call: Call, report: FallbackReport, entry: Entry, retries: Retries) -> bytes:
+    told = orjson.dumps({"id": report.id})
+    expires_at = call.services.clock() + KEYS_KEPT
+    kept = Idempotency(retries.key_hash, retries.request_hash, microseconds(expires_at), told)
+    return with_receipt(told, await append(call.services, replace(entry, idempotency=kept)))
 
 
 def _known_as(call: Call, client: str) -> str:

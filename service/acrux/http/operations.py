@@ -194,7 +194,7 @@ OPERATIONS: Final = MappingProxyType(
             "Report what was decided without Acrux",
             "Receipts",
             {"receipts": [examples.RECEIPT]},
-            (*_WITH_BODY, Code.LOG_UNAVAILABLE, Code.DATABASE_UNAVAILABLE),
+            (*_WITH_BODY, Code.IDEMPOTENCY_CONFLICT, Code.LOG_UNAVAILABLE, Code.DATABASE_UNAVAILABLE),
             answer_description="The records are durable.",
             request="FallbackReports",
             request_example=examples.FALLBACKS,

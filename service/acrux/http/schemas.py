@@ -7,6 +7,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Fiel
 from pydantic.json_schema import WithJsonSchema
 
 from acrux.http.bodies import PRINTABLE, Id, LongText, Text
+from acrux.http.idempotency import KEY_PATTERN
 
 LATER: Final = "x-acrux-schema"
 """Stands for a reference to a schema that is not made by pydantic's models; the OpenAPI document resolves it."""
@@ -172,10 +173,12 @@ class FallbackReport(Shape):
     """A decision that a caller made or judged while Acrux could not be reached.
 
     `id` is the caller's own, or the decision's where deciding had worked. `facts` is the Decide request that could not
-    be sent; null where only the outcome could not.
+    be sent; null where only the outcome could not. With an `idempotency_key` of its own it may be sent again: that
+    makes no second record.
     """
 
     id: Id
+    idempotency_key: Annotated[str, Field(strict=True, max_length=128, pattern=KEY_PATTERN)] | None = None
     client: Id
     level: Text
     decided_at: SentTimestamp

@@ -89,6 +89,9 @@ class Service:
     def count(self, name: str) -> int:
         return sum(called == name for called, _, _ in self.calls)
 
+    def bodies(self, name: str) -> list[dict]:
+        return [body for called, body, _ in self.calls if called == name]
+
     def reports(self) -> list[dict]:
         return [report for name, body, _ in self.calls if name == "fallbacks" for report in body["decisions"]]
 
@@ -459,6 +462,40 @@ async def test_report_that_acrux_does_not_take(client, service, caplog) -> None:
     service.calls.clear()
     await client("refresh")
     assert service.reports() == []
+
+
+async def test_reports_have_keys_of_their_own(make, service, tmp_path) -> None:
+    """Each report has a key that stays the same through retries and restarts, so that it can be sent again safely."""
+    path = tmp_path / "acrux.json"
+    first = make(cache_path=path)
+    await first("refresh")
+    service.answers["decide"] = httpx.ConnectError("refused")
+    for _ in range(2):
+        await first("outcome", await first("decide"), claims=claims())
+    service.answers["fallbacks"] = httpx.ReadTimeout("slow")
+    for _ in range(2):
+        with pytest.raises(UnavailableError):
+            await first("refresh")
+    sent = [[report["idempotency_key"] for report in body["decisions"]] for body in service.bodies("fallbacks")]
+    assert sent[0] == sent[1]
+    assert len(set(sent[0])) == 4
+    await first("close")
+    service.answers["fallbacks"] = {"receipts": []}
+    second = make(cache_path=path)
+    await second("refresh")
+    assert [report["idempotency_key"] for report in service.bodies("fallbacks")[-1]["decisions"]] == sent[0]
+
+
+@pytest.mark.parametrize("status", [409, 422])
+async def test_report_that_can_never_be_taken(client, service, caplog, status) -> None:
+    """A report whose key or words are refused does not keep the others back."""
+    await client("refresh")
+    service.answers["decide"] = httpx.ConnectError("refused")
+    await client("decide")
+    service.answers["fallbacks"] = httpx.Response(status)
+    await client("refresh")
+    assert "can't be reported" in caplog.text
+    assert len(client.made._conversations.reports) == 0
 
 
 async def test_report_that_may_not_be_made(client, service) -> None:
