@@ -140,6 +140,7 @@ class StarletteAcrux:
         self,
         registration: StarletteOAuth2App,
         request: Request,
+        /,
         redirect_uri: object = None,
         **params: Any,
     ) -> Response:
@@ -163,6 +164,7 @@ class StarletteAcrux:
         self,
         registration: StarletteOAuth2App,
         request: Request,
+        /,
         **options: Any,
     ) -> dict[str, Any]:
         """As Authlib's: the token, `userinfo` in it, of a login that Acrux admits.

@@ -33,6 +33,7 @@ from acrux.policy.model import Provider
 
 # Test folders are no packages; the sites are imported by the name of their folder.
 sys.path.insert(0, str(Path(__file__).resolve().parent))
+from sites.party import PLACES, Party
 
 ISSUER = "https://login.example.com"
 CLIENT_ID, CLIENT_SECRET = "jira-sso", "s3cret"
@@ -254,3 +255,26 @@ def requests_reach(monkeypatch, provider: OpenIDProvider) -> None:
 @pytest.fixture
 def acrux(provider: OpenIDProvider) -> Acrux:
     return Acrux(provider)
+
+
+@pytest.fixture(params=PLACES)
+def adapter(request) -> str:
+    return request.param
+
+
+@pytest.fixture
+def make(adapter, provider, acrux):
+    parties = []
+
+    def make_party(**settings: Any) -> Party:
+        parties.append(Party(adapter, provider, acrux, **settings))
+        return parties[-1]
+
+    yield make_party
+    for party in reversed(parties):
+        party.ends.close()
+
+
+@pytest.fixture
+def party(make) -> Party:
+    return make()

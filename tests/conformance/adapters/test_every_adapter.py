@@ -1,14 +1,13 @@
-"""The laws of adapters on blocking frameworks, each for every one: who is signed in came back as was decided."""
+"""The laws of adapters, each for every one: who is signed in came back as was decided."""
 
 import json
 import secrets
-from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
-from sites.party import PLACES, Party
+from sites.laws import admitted, query, refused, sent_again
+from sites.party import AUTHLIB
 
 from acrux.adapters.authorization import UnusableRequestError
 from acrux.client.facts import sha256_base64url
@@ -17,53 +16,6 @@ ISSUER = "https://login.example.com"
 LOA1, LOA2 = "urn:example:loa:1", "urn:example:loa:2"
 STRANGER = ec.generate_private_key(ec.SECP256R1())
 pytestmark = pytest.mark.usefixtures("requests_reach")
-
-
-@pytest.fixture(params=PLACES)
-def adapter(request) -> str:
-    return request.param
-
-
-@pytest.fixture
-def make(adapter, provider, acrux):
-    parties = []
-
-    def make_party(**settings: Any) -> Party:
-        parties.append(Party(adapter, provider, acrux, **settings))
-        return parties[-1]
-
-    yield make_party
-    for party in reversed(parties):
-        party.ends.close()
-
-
-@pytest.fixture
-def party(make) -> Party:
-    return make()
-
-
-def query(url: str) -> dict[str, list[str]]:
-    return parse_qs(urlsplit(url).query, keep_blank_values=True)
-
-
-def refused(party: Party, response: httpx.Response, cause: str, *, status: int = 403) -> None:
-    assert (response.status_code, cause in response.text) == (status, True), (response.status_code, response.text)
-    assert "<h1>Not signed in</h1>" in response.text
-    assert "no-store" in response.headers["cache-control"]
-    assert not party.is_signed_in()
-
-
-def admitted(party: Party, response: httpx.Response) -> None:
-    assert response.status_code in {200, 302}, response.text
-    assert not response.headers.get("location", "").startswith(ISSUER)
-    assert party.is_signed_in()
-
-
-def sent_again(party: Party, response: httpx.Response) -> str:
-    assert response.status_code == 302, response.text
-    assert response.headers["location"].startswith(f"{ISSUER}/authorize?")
-    assert not party.is_signed_in()
-    return response.headers["location"]
 
 
 def test_honest_login(party, acrux) -> None:
@@ -316,7 +268,7 @@ def test_unsigned_token(make, provider, acrux, is_away) -> None:
     assert "satisfied" not in acrux.verdicts
 
 
-@pytest.mark.parametrize("adapter", ["flask", "django"])
+@pytest.mark.parametrize("adapter", AUTHLIB)
 def test_issuer_is_always_checked(make, acrux) -> None:
     """An application's own `claims_options` do not switch Authlib's check of the issuer off."""
     party = make(options={"claims_options": {"acr": {"essential": True}}})
@@ -327,7 +279,7 @@ def test_issuer_is_always_checked(make, acrux) -> None:
 
 def test_userinfo_of_another(party, provider, adapter) -> None:
     """What the provider says of another subject than the token's is not used (OpenID Connect Core 5.3.2)."""
-    if adapter in {"flask", "django"}:
+    if adapter in AUTHLIB:
         pytest.skip("does not ask for it")
     provider.userinfo = {"sub": "u-1", "email": "root@example.com"}
     refused(party, party.come_back(party.begin()), "answered with an error")

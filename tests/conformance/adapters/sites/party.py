@@ -9,18 +9,21 @@ from typing import Any
 
 import httpx
 
-from acrux.client import AcruxClient
-from sites import django_site, flask_site
+from acrux.client import AcruxClient, AsyncAcruxClient
+from sites import django_site, flask_site, starlette_site
 
 ISSUER = "https://login.example.com"
 # Where each begins a login, with which method, and where its callback is.
 PLACES = {
+    "starlette": ("GET", "/login", "/callback"),
     "flask": ("GET", "/login", "/callback"),
     "django": ("GET", "/authlib/login", "/authlib/callback"),
     "mozilla_django_oidc": ("GET", "/oidc/authenticate/", "/oidc/callback/"),
     "allauth": ("GET", "/accounts/oidc/corp/login/", "/accounts/oidc/corp/login/callback/"),
     "social_core": ("POST", "/social/login/oidc/", "/social/complete/oidc/"),
 }
+AUTHLIB = ("starlette", "flask", "django")
+"""Those that keep a login where Authlib keeps it."""
 # The backend that Django asks who it is; each library takes every answer for its own.
 BACKENDS = {
     "django": "django.contrib.auth.backends.ModelBackend",
@@ -51,13 +54,7 @@ class Party:
         self.adapter, self.provider = adapter, provider
         self.method, self.login_path, self.callback_path = PLACES[adapter]
         self.ends = ExitStack()
-        self.client = AcruxClient(
-            "https://acrux.example.com",
-            "acrux_t",
-            client=client,
-            transport=httpx.MockTransport(lambda request: asyncio.run(acrux(request))),
-            timeout_seconds=30,
-        )
+        self.client = self._client(acrux, client)
         self.ends.callback(self.client.close)
         authlib = {
             "client_id": "jira-sso",
@@ -66,16 +63,29 @@ class Party:
             "client_kwargs": {"scope": "openid profile", "code_challenge_method": "S256"},
             **(registration or {}),
         }
-        if adapter == "flask":
-            app = flask_site.make_site(self.client, authlib, static or {}, options or {}, **acrux_settings)
+        made = {"params": static or {}, "options": options or {}, **acrux_settings}
+        if adapter == "starlette":
+            app = starlette_site.make_site(self.client.made, provider, authlib, **made)
+            transport = starlette_site.Transport(app, peer)
+        elif adapter == "flask":
+            transport = httpx.WSGITransport(flask_site.make_site(self.client, authlib, **made), remote_addr=peer)
         else:
             app = django_site.application()
             django_site.forget_everybody()
             if adapter == "django":
-                django_site.put(self.client, authlib, static or {}, options or {}, **acrux_settings)
+                django_site.put(self.client, authlib, **made)
             self._override(static or {}, {**acrux_settings}, settings or {})
-        transport = httpx.WSGITransport(app, remote_addr=peer)
+            transport = httpx.WSGITransport(app, remote_addr=peer)
         self.browser = self.ends.enter_context(httpx.Client(transport=transport, base_url=url))
+
+    def _client(self, acrux: Any, name: str | None) -> Any:
+        settings: dict[str, Any] = {"client": name, "timeout_seconds": 30}
+        if self.adapter == "starlette":
+            transport = httpx.MockTransport(acrux)
+            made = AsyncAcruxClient("https://acrux.example.com", "acrux_t", transport=transport, **settings)
+            return starlette_site.Blocking(made)
+        blocking = httpx.MockTransport(lambda request: asyncio.run(acrux(request)))
+        return AcruxClient("https://acrux.example.com", "acrux_t", transport=blocking, **settings)
 
     def _override(self, static: dict[str, Any], acrux_settings: dict[str, Any], settings: dict[str, Any]) -> None:
         from django.conf import settings as current  # noqa: PLC0415 - needs the settings
