@@ -35,13 +35,16 @@ def read_decision(
     Raises:
         UnexpectedAnswerError: a member is missing or of another type.
     """
+    outcome, accept = _outcome(answer.get("outcome")), read_accept(answer.get("accept"))
+    if (outcome == "deny") != (accept is None):
+        raise UnexpectedAnswerError("`outcome` and `accept` contradict each other")
     return Decision(
         id=_member(answer, "decision_id", str),
         client=client,
-        outcome=_outcome(answer.get("outcome")),
+        outcome=outcome,
         level=_member(answer, "level", str),
         authorization_params=_params(answer.get("authorization_params")),
-        accept=read_accept(answer.get("accept")),
+        accept=accept,
         decided_at=_time(answer, "decided_at"),
         expires_at=_time(answer, "expires_at"),
         ticket=_member(answer, "ticket", str),
@@ -88,11 +91,14 @@ def read_ceiling(answer: Mapping[str, Json], *, client: str, fetched_at: datetim
     Raises:
         UnexpectedAnswerError: a member is missing or of another type.
     """
+    level, accept = _member(answer, "level", str), read_accept(answer.get("accept"))
+    if (level == "deny") != (accept is None):
+        raise UnexpectedAnswerError("`level` and `accept` contradict each other")
     return Ceiling(
         client=client,
-        level=_member(answer, "level", str),
+        level=level,
         authorization_params=_params(answer.get("authorization_params")),
-        accept=read_accept(answer.get("accept")),
+        accept=accept,
         policy_revision=_member(answer, "policy_revision", str),
         fetched_at=fetched_at,
     )

@@ -5,6 +5,7 @@ Each conversation yields the calls that it wants made and is sent what became of
 
 import json
 import logging
+import threading
 import time
 import uuid
 from collections import OrderedDict
@@ -122,6 +123,7 @@ class Conversations:
     now: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
     clients: "OrderedDict[str, None]" = field(default_factory=OrderedDict)
     _judged: "OrderedDict[str, None]" = field(default_factory=OrderedDict)
+    _using_up: threading.Lock = field(default_factory=threading.Lock)
     _next_try_seconds: dict[str, float] = field(default_factory=dict)
     _complaints: set[str] = field(default_factory=set)
 
@@ -269,16 +271,18 @@ class Conversations:
     def _judge_here(self, decision: Decision, returned: Returned, reason: str) -> Verdict:
         if returned.claims is None:
             raise UnavailableError(f"Acrux can't judge ({reason}), and there are no verified claims to judge here")
-        verdict = judge_locally(
-            decision,
-            returned.claims,
-            self.now(),
-            already_used=decision.id in self._judged,
-            issuer=returned.issuer,
-            client_id=returned.client_id,
-            subject_claim=self.subject_claim,
-        )
-        self._note(verdict)
+        with self._using_up:  # two threads at once with the same answer: one of them is a replay
+            verdict = judge_locally(
+                decision,
+                returned.claims,
+                self.now(),
+                id_token=returned.id_token,
+                already_used=decision.id in self._judged,
+                issuer=returned.issuer,
+                client_id=returned.client_id,
+                subject_claim=self.subject_claim,
+            )
+            self._note(verdict)
         claim = decision.accept.claim if decision.accept else "acr"
         self.reports.add(
             {

@@ -47,7 +47,8 @@ class LoginFacts(TypedDict, total=False):
 
 def sha256_base64url(text: str) -> str:
     """The SHA-256 of a text's UTF-8, base64url without padding: the form of `nonce_sha256`."""
-    return base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).rstrip(b"=").decode()
+    # A lone surrogate, which JSON can hold and UTF-8 can't, makes another hash rather than an error.
+    return base64.urlsafe_b64encode(hashlib.sha256(text.encode(errors="surrogatepass")).digest()).rstrip(b"=").decode()
 
 
 def decide_body(client: str, facts: LoginFacts) -> dict[str, Json]:

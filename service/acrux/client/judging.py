@@ -4,7 +4,9 @@ It mirrors the service's judge row by row (a shared file of cases in the tests h
 service can know is left out: decisions used up elsewhere, and rules on the user.
 """
 
+import base64
 import hmac
+import json
 import math
 from collections.abc import Mapping
 from datetime import datetime
@@ -13,6 +15,11 @@ from acrux.client.facts import sha256_base64url
 from acrux.client.values import Accept, Decision, Json, Verdict, VerdictName
 
 SKEW_SECONDS = 60
+# The service's own list: with `none` or a shared secret everybody who can verify could also sign.
+ALGORITHMS = frozenset({"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"})
+OTHER_KINDS = frozenset({"at+jwt", "logout+jwt", "secevent+jwt", "dpop+jwt", "oauth-authz-req+jwt"})
+"""What a provider signs with the same keys and is no ID token (RFC 8725 section 3.11)."""
+_MAX_HEADER_CHARACTERS = 4096
 
 
 def judge_locally(
@@ -20,6 +27,7 @@ def judge_locally(
     claims: Mapping[str, Json],
     now: datetime,
     *,
+    id_token: str | None = None,
     already_used: bool = False,
     issuer: str | None = None,
     client_id: str | None = None,
@@ -31,6 +39,7 @@ def judge_locally(
         decision: what was decided.
         claims: of an ID token whose signature the caller has verified.
         now: an aware time.
+        id_token: the token that they are of, if it is at hand: libraries verify signatures of kinds that are none here.
         already_used: whether this process has judged the decision before.
         issuer: what `iss` must be; None where the caller has checked it.
         client_id: what `aud` must hold; None where the caller has checked it.
@@ -40,6 +49,7 @@ def judge_locally(
         decision,
         claims,
         now,
+        unsigned="" if id_token is None else unsigned(id_token),
         already_used=already_used,
         mismatch=_mismatch(decision, claims, issuer, client_id, subject_claim),
     )
@@ -52,11 +62,12 @@ def _find(
     claims: Mapping[str, Json],
     now: datetime,
     *,
+    unsigned: str,
     already_used: bool,
     mismatch: str,
 ) -> tuple[VerdictName, str]:
     """The first row of the table that fits (http-api.md, "Close the loop")."""
-    malformed = _malformed(claims) or _untimely(claims, now)
+    malformed = unsigned or _malformed(claims) or _untimely(claims, now)
     accept = decision.accept
     if malformed:
         found = VerdictName.INVALID, malformed
@@ -92,6 +103,24 @@ def delivered(
         if at + accept.max_age_seconds + SKEW_SECONDS < decided_at.timestamp():
             return VerdictName.STALE, "the login is too old"
     return VerdictName.SATISFIED, ""
+
+
+def unsigned(id_token: str) -> str:
+    """Why a token's header (RFC 7515 section 4.1) is none of an ID token that could be trusted; '' if it may be."""
+    encoded = id_token.partition(".")[0]
+    try:
+        header = json.loads(base64.urlsafe_b64decode(encoded[:_MAX_HEADER_CHARACTERS] + "=" * (-len(encoded) % 4)))
+    except (ValueError, RecursionError):
+        return "the ID token is malformed"
+    algorithm = header.get("alg") if isinstance(header, dict) else None
+    if not isinstance(algorithm, str) or algorithm not in ALGORITHMS:
+        return "the ID token's algorithm is not allowed"
+    if {"crit", "b64"} & header.keys():
+        return "the ID token has critical header parameters"
+    kind = header.get("typ", "JWT")
+    if not isinstance(kind, str) or kind.lower().removeprefix("application/") in OTHER_KINDS:
+        return "the token is no ID token"
+    return ""
 
 
 def _malformed(claims: Mapping[str, Json]) -> str:

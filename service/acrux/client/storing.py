@@ -5,6 +5,7 @@ that can't be written is logged, and the client goes on without it.
 """
 
 import contextlib
+import errno
 import itertools
 import json
 import logging
@@ -33,7 +34,7 @@ class CeilingCache:
     """The ceilings of the clients that this process speaks for.
 
     Args:
-        path: a file to keep them in; None for memory only. Processes may share it: each writes what it knows.
+        path: a file to keep them in; None for memory only. Processes may share it: what others know stays in it.
     """
 
     def __init__(self, path: Path | None) -> None:
@@ -47,21 +48,28 @@ class CeilingCache:
         return self._by_client.get(client)
 
     def put(self, ceiling: Ceiling) -> None:
-        """Keeps a ceiling; on disk, if it is news, it replaces the file atomically: old or new, never half."""
-        known = self._by_client.pop(ceiling.client, None)
+        """Keeps a ceiling; on disk, if it is news there, it replaces the file atomically: old or new, never half."""
+        self._by_client.pop(ceiling.client, None)
         self._by_client[ceiling.client] = ceiling
         while len(self._by_client) > MAX_CEILINGS:
             self._by_client.pop(next(iter(self._by_client)))
-        is_news = known is None or replace(known, fetched_at=ceiling.fetched_at) != ceiling
-        if self._path is not None and is_news:
-            _write_ceilings(self._path, self._by_client.values())
+        if self._path is not None:
+            self._keep(self._path, ceiling)
+
+    def _keep(self, path: Path, ceiling: Ceiling) -> None:
+        """Looks at the file each time: others write it too, and a lost or torn one is made again."""
+        kept = {other.client: other for other in _read_ceilings(path)}
+        known = kept.get(ceiling.client)
+        if known is not None and replace(known, fetched_at=ceiling.fetched_at) == ceiling:
+            return
+        _write_ceilings(path, list({**kept, **self._by_client}.values())[-MAX_CEILINGS:])
 
 
 def _read_ceilings(path: Path) -> list[Ceiling]:
     try:
         kept = json.loads(path.read_bytes())
         return [
-            read_ceiling(row, client=row["client"], fetched_at=time_from_json(row["fetched_at"]))
+            read_ceiling(row, client=str(row["client"]), fetched_at=time_from_json(row["fetched_at"]))
             for row in kept["ceilings"]
         ]
     except FileNotFoundError:
@@ -166,7 +174,7 @@ class ReportQueue:
                 directory.mkdir(mode=0o700, parents=True, exist_ok=True)
                 self._file = _open_locked(directory / f"{secrets.token_hex(8)}.ndjson", os.O_CREAT | os.O_EXCL)
             if self._file is not None:
-                os.write(self._file, json.dumps(report).encode() + b"\n")
+                _write_line(self._file, json.dumps(report).encode() + b"\n")
         except OSError as error:
             _LOG.warning("a report can't be kept in %s: %s", directory, error)
 
@@ -177,19 +185,40 @@ class ReportQueue:
                 if file is None:
                     continue  # its process lives
                 self._adopted.append((path, file))
-                self._waiting.extend(_read_reports(path)[: MAX_REPORTS - len(self._waiting)])
+                reports = _read_reports(path)
+                room_count = MAX_REPORTS - len(self._waiting)
+                self._waiting.extend(reports[:room_count])
+                for report in reports[room_count:]:
+                    _LOG.error("too many unreported decisions; not reported: %s", report.get("id"))
             except OSError as error:
                 _LOG.warning("reports in %s can't be read: %s", path, error)
         if not self._waiting:
             self._clear_files()
 
     def _clear_files(self) -> None:
-        if self._file is not None:
-            os.ftruncate(self._file, 0)
-        for path, file in self._adopted:
-            path.unlink(missing_ok=True)
+        """What can't be cleared is reported again by the next process; the keys of reports make that harmless."""
+        try:
+            if self._file is not None:
+                os.ftruncate(self._file, 0)
+            for path, _ in self._adopted:
+                path.unlink(missing_ok=True)
+        except OSError as error:
+            _LOG.warning("delivered reports can't be cleared away: %s", error)
+        for _, file in self._adopted:
             os.close(file)
         self._adopted = []
+
+
+def _write_line(file: int, line: bytes) -> None:
+    """Writes a whole line or none: half of one would spoil the next one too.
+
+    Raises:
+        OSError: the disk is full.
+    """
+    written_bytes = os.write(file, line)
+    if written_bytes != len(line):
+        os.ftruncate(file, os.fstat(file).st_size - written_bytes)
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def _open_locked(path: Path, flags: int) -> int | None:

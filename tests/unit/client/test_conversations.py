@@ -11,7 +11,9 @@ import time
 from datetime import UTC, datetime, timedelta
 
 import httpx
+import jwt
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from acrux.client import (
     AcruxClient,
@@ -57,6 +59,9 @@ def decided(**changes):
         "receipt": {"stream": "s", "sequence": 1, "leaf_hash": "h"},
         **changes,
     }
+
+
+TOKEN = jwt.encode({}, ec.generate_private_key(ec.SECP256R1()), "ES256")
 
 
 def claims(**changes):
@@ -215,9 +220,9 @@ async def test_needs_a_client(make) -> None:
 async def test_outcome(client, service) -> None:
     """The raw token is sent where there is one, else the claims; the verdict is Acrux's."""
     decision = await client("decide", nonce="n")
-    found = await client("outcome", decision, id_token="x.y.z", claims=claims())
+    found = await client("outcome", decision, id_token=TOKEN, claims=claims())
     assert (found.name, found.admit, found.level, found.local) == (VerdictName.SATISFIED, True, "mfa", False)
-    assert service.calls[-1][1] == {"ticket": "t", "id_token": "x.y.z"}
+    assert service.calls[-1][1] == {"ticket": "t", "id_token": TOKEN}
     await client("outcome", decision, claims={"sub": "u"})
     assert service.calls[-1][1] == {"ticket": "t", "claims": {"sub": "u"}}
     with pytest.raises(ValueError, match="needs the ID token"):
@@ -278,7 +283,7 @@ async def test_other_answers_refuse(client, service, name, answer) -> None:
     decision = await client("decide")
     service.answers[name] = answer
     with pytest.raises(UnexpectedAnswerError):
-        await (client("decide") if name == "decide" else client("outcome", decision, id_token="x", claims=claims()))
+        await (client("decide") if name == "decide" else client("outcome", decision, id_token=TOKEN, claims=claims()))
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 413, 415, 422, 429])
@@ -332,9 +337,9 @@ async def test_ceiling_applies(client, service, failure) -> None:
     assert (decision.outcome, decision.level, decision.authorization_params) == (
         "step_up", "mfa", {"acr_values": LOA2},
     )  # fmt: skip
-    found = await client("outcome", decision, id_token="x", claims=claims(acr=LOA1))
+    found = await client("outcome", decision, id_token=TOKEN, claims=claims(acr=LOA1))
     assert (found.name, found.admit, found.local) == ("downgraded", False, True)
-    found = await client("outcome", decision, id_token="x", claims=claims())
+    found = await client("outcome", decision, id_token=TOKEN, claims=claims())
     assert found.name == "replayed", "used up here"
     assert service.count("outcome") == 0, "Acrux does not know this decision"
     with pytest.raises(UnavailableError):
@@ -378,7 +383,7 @@ async def test_503_refuses(client, service, answer) -> None:
     with pytest.raises(UnavailableError, match="503"):
         await client("decide")
     with pytest.raises(UnavailableError, match="503"):
-        await client("outcome", decision, id_token="x", claims=claims())
+        await client("outcome", decision, id_token=TOKEN, claims=claims())
 
 
 @pytest.mark.parametrize(
@@ -408,9 +413,9 @@ async def test_judged_here(client, service, failure) -> None:
     """If deciding worked and the outcome call does not, what the decision accepts is judged here, and reported."""
     decision = await client("decide", nonce="n")
     service.answers["outcome"] = failure
-    found = await client("outcome", decision, id_token="x", claims=claims(aud="wiki"), issuer="i", client_id="jira")
+    found = await client("outcome", decision, id_token=TOKEN, claims=claims(aud="wiki"), issuer="i", client_id="jira")
     assert (found.name, found.local) == ("mismatched", True)
-    found = await client("outcome", decision, id_token="x", claims=claims(), issuer="i", client_id="jira")
+    found = await client("outcome", decision, id_token=TOKEN, claims=claims(), issuer="i", client_id="jira")
     assert (found.name, found.admit, found.level) == ("satisfied", True, "mfa")
     await client("refresh")
     assert [(report["id"], report["verdict"]) for report in service.reports()] == [
@@ -557,6 +562,98 @@ async def test_cache_on_disk(make, service, tmp_path) -> None:
     assert not reports.exists(), "delivered files of dead processes are gone"
     assert [file.stat().st_size for file in reports.parent.iterdir()] == [0], "its own file is emptied"
     assert {file.name for file in path.parent.iterdir()} == {"acrux.json", "acrux.json.reports"}
+
+
+async def test_cache_that_is_shared(make, service, tmp_path) -> None:
+    """Processes that started together and speak for different clients leave each other's ceilings in the file."""
+    path = tmp_path / "acrux.json"
+    first, second = make(cache_path=path), make(cache_path=path, client="wiki")
+    await first("refresh")
+    await second("refresh")
+    service.answer_all(httpx.ConnectError("refused"))
+    restarted = make(cache_path=path)
+    assert (await restarted("decide")).fallback
+    assert (await restarted("decide", client="wiki")).fallback
+
+
+@pytest.mark.parametrize("torn", [b'{"ceilings": [{"client": "ji', b"", None])
+async def test_cache_that_is_lost(make, service, tmp_path, torn) -> None:
+    """A file that was torn or taken away while the process lives is made again at the next refresh."""
+    path = tmp_path / "acrux.json"
+    living = make(cache_path=path)
+    await living("refresh")
+    if torn is None:
+        path.unlink()
+    else:
+        path.write_bytes(torn)
+    await living("refresh")
+    service.answer_all(httpx.ConnectError("refused"))
+    assert (await make(cache_path=path)("decide")).fallback
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"level": "deny"}, {"accept": None}, {"accept": {"claim": "acr", "values": [5], "max_age_seconds": None}}],
+)
+async def test_ceiling_that_contradicts_itself(client, service, wrong) -> None:
+    """A ceiling that says two things is none; the one that is known stays."""
+    service.answers["fallback"] = {**CEILING, **wrong}
+    with pytest.raises(UnexpectedAnswerError):
+        await client("refresh")
+    service.answer_all(httpx.ConnectError("refused"))
+    with pytest.raises(UnavailableError):
+        await client("decide")
+
+
+@pytest.mark.parametrize("wrong", [{"outcome": "deny"}, {"accept": None}])
+async def test_decision_that_contradicts_itself(client, service, wrong) -> None:
+    """A decision that says two things is none: nobody is sent to the provider with it."""
+    service.answers["decide"] = decided(**wrong)
+    with pytest.raises(UnexpectedAnswerError):
+        await client("decide")
+
+
+async def test_disk_that_is_full(make, service, tmp_path, monkeypatch, caplog) -> None:
+    """A report that the disk cuts off is kept in memory only, and spoils none that come after it."""
+    path = tmp_path / "acrux.json"
+    client = make(cache_path=path)
+    await client("refresh")
+    service.answer_all(httpx.ConnectError("refused"))
+    await client("decide")
+    write = os.write
+    monkeypatch.setattr(os, "write", lambda file, line: write(file, line[: len(line) // 2]))
+    await client("decide")
+    monkeypatch.setattr(os, "write", write)
+    await client("decide")
+    assert "can't be kept" in caplog.text
+    assert len(client.made._conversations.reports) == 3
+    await client("close")
+    assert len(make(cache_path=path).made._conversations.reports) == 2
+
+
+async def test_files_that_cannot_be_cleared(make, service, tmp_path, monkeypatch, caplog) -> None:
+    """What was delivered and can't be cleared away stops nothing: its keys make a second delivery harmless."""
+    client = make(cache_path=tmp_path / "acrux.json")
+    await client("refresh")
+    service.answers["decide"] = httpx.ConnectError("refused")
+    await client("decide")
+
+    def fail(*_: object) -> None:
+        raise OSError("read-only")
+
+    monkeypatch.setattr(os, "ftruncate", fail)
+    await client("refresh")
+    assert "can't be cleared away" in caplog.text
+    assert len(client.made._conversations.reports) == 0
+
+
+async def test_more_left_than_can_be_kept(make, tmp_path, caplog) -> None:
+    """What dead processes left is bounded too, and the log names what is dropped."""
+    left = tmp_path / "acrux.json.reports" / "old.ndjson"
+    left.parent.mkdir()
+    left.write_text("".join(json.dumps({"id": f"r-{number}"}) + "\n" for number in range(1002)))
+    assert len(make(cache_path=tmp_path / "acrux.json").made._conversations.reports) == 1000
+    assert [f"r-{number}" in caplog.text for number in (999, 1000, 1001)] == [False, True, True]
 
 
 async def test_empty_files_of_the_dead_are_removed(make, service, tmp_path) -> None:
