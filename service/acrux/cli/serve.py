@@ -7,12 +7,12 @@ import re
 import sys
 import tomllib
 from collections.abc import Mapping
-from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, Final, Literal
 
 import click
 
+from acrux.adapters.addresses import TrustedProxies
 from acrux.wiring.settings import ServeSettings
 
 APP_FACTORY: Final = "acrux.http.app:create_app"
@@ -50,9 +50,9 @@ def _read_networks(_ctx: click.Context, _parameter: click.Parameter, text: str) 
     networks = tuple(part.strip() for part in text.split(",") if part.strip())
     for network in networks:
         try:
-            ip_network(network)
+            TrustedProxies([network])
         except ValueError as wrong:
-            raise click.BadParameter(f"`{network}` is no network: {wrong}") from wrong
+            raise click.BadParameter(f"`{network}` can't be trusted: {wrong}") from wrong
     return networks
 
 

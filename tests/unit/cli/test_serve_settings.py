@@ -40,6 +40,8 @@ def test_settings_of_the_redirect_adapter(served, tmp_path):
     [
         ("--trusted-proxies", "office"),
         ("--trusted-proxies", "192.0.2.1/24"),
+        ("--trusted-proxies", "192.0.2.0/24,0.0.0.0/0"),
+        ("--trusted-proxies", "::ffff:10.0.0.0/104"),
         ("--public-url", "acrux.example.com"),
         ("--public-url", "https://acrux.example.com/?x"),
         ("--public-url", "https://a b"),
