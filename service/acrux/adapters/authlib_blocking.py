@@ -1,5 +1,6 @@
 """The gate for Authlib's blocking clients, which Flask and Django share. Authlib and requests only; no framework."""
 
+import copy
 from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -9,8 +10,11 @@ from joserfc.errors import JoseError
 from requests import RequestException
 
 from acrux.adapters.authlib_rules import (
+    COOKIE_CHARACTERS,
+    SESSION_CHARACTERS,
     error_code,
     login_of,
+    make_room,
     params_again,
     params_of_login,
     state_of,
@@ -22,6 +26,8 @@ from acrux.adapters.logins import Login
 from acrux.client import Verdict
 
 _Request = TypeVar("_Request")
+_UNUSABLE = (AuthlibBaseError, JoseError, RequestException, ValueError, TypeError, KeyError)
+"""What Authlib raises of a provider's answer: its own errors, and what its code stumbles over unchecked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,17 +49,32 @@ class AuthlibGate(Gate[_Request]):
         redirect_uri: str | None,
         params: Mapping[str, Any],
         *,
+        in_cookie: bool,
         after: TripNeededError | None = None,
     ) -> Trip:
         """Lets Authlib write the request, asks about exactly that request, and keeps both in Authlib's state.
+
+        Args:
+            registration: Authlib's.
+            request: the framework's.
+            session: what Authlib's state is in.
+            redirect_uri: for Authlib.
+            params: the application's own, for Authlib.
+            in_cookie: whether the session is a cookie, which has little room.
+            after: what makes this trip the second one.
 
         Raises:
             LoginRefusedError: the policy denies it, or there is no decision.
             UnusableRequestError: the request can't be merged with.
         """
-        begun = registration.create_authorization_url(redirect_uri, **params)
+        try:
+            begun = registration.create_authorization_url(redirect_uri, **params)
+        except RequestException as failure:
+            raise self.provider_away(failure) from failure
         trip = self.begin(request, begun["url"], registration.client_id, params=params_of_login(params), after=after)
-        registration.framework.set_state_data(session, begun["state"], state_of(begun, trip.login, redirect_uri))
+        kept = state_of(begun, trip.login, redirect_uri)
+        make_room(session, registration.name, kept, COOKIE_CHARACTERS if in_cookie else SESSION_CHARACTERS)
+        registration.framework.set_state_data(session, begun["state"], kept)
         return trip
 
     def receive(
@@ -64,6 +85,8 @@ class AuthlibGate(Gate[_Request]):
         answer: Mapping[str, str],
         fetch: Callable[..., dict[str, Any]],
         options: dict[str, Any],
+        *,
+        in_cookie: bool,
     ) -> dict[str, Any] | Again:
         """Authlib's token, of a login that Acrux admits; or one more trip.
 
@@ -72,9 +95,10 @@ class AuthlibGate(Gate[_Request]):
             request: the framework's.
             session: what Authlib's state is in.
             answer: the authorization response's parameters.
-            fetch: Authlib's `authorize_access_token`, which verifies the ID token: signature, `iss`, `aud`, `exp`,
-                nonce.
+            fetch: calls the `authorize_access_token` of the registration that it is given, which verifies the ID
+                token: signature, `iss`, `aud`, `exp`, nonce.
             options: for it.
+            in_cookie: whether the session is a cookie, which has little room.
 
         Raises:
             LoginRefusedError: it is not admitted.
@@ -85,12 +109,15 @@ class AuthlibGate(Gate[_Request]):
         if kept is None or login is None:
             registration.framework.clear_state_data(session, state)
             raise self.not_under_way()
-        metadata = registration.load_server_metadata()
+        try:
+            metadata = registration.load_server_metadata()
+        except RequestException as failure:
+            raise self.provider_away(failure, login) from failure
         error = answer.get("error") or mix_up(metadata, answer)
         if error:
             registration.framework.clear_state_data(session, state)
             raise self.ended_by_provider(error, login)
-        token = self._fetch(login, fetch, with_issuer(options, metadata))
+        token = self._fetch(login, registration, fetch, with_issuer(options, metadata))
         try:
             self.judge(
                 login,
@@ -101,12 +128,36 @@ class AuthlibGate(Gate[_Request]):
             )
         except TripNeededError as after:
             params = params_again(login, after.verdict)
-            trip = self.send(registration, request, session, kept.get("redirect_uri"), params, after=after)
+            uri = kept.get("redirect_uri")
+            trip = self.send(registration, request, session, uri, params, in_cookie=in_cookie, after=after)
             return Again(after.verdict, trip)
         return token
 
-    def _fetch(self, login: Login, fetch: Callable[..., dict[str, Any]], options: dict[str, Any]) -> dict[str, Any]:
+    def _fetch(
+        self, login: Login, registration: Any, fetch: Callable[..., dict[str, Any]], options: dict[str, Any]
+    ) -> dict[str, Any]:
+        overheard = Overheard(registration)
         try:
-            return fetch(**options)
-        except (AuthlibBaseError, JoseError, RequestException) as error:
-            raise self.ended_by_provider(error_code(error), login, error) from error
+            return fetch(overheard.registration, **options)
+        except _UNUSABLE as failure:
+            raise self.ended_by_library(error_code(failure), login, overheard.id_token, failure) from failure
+
+
+class Overheard:
+    """A registration of Authlib's that says which ID token came, also where Authlib refuses it and says no more.
+
+    Attributes:
+        registration: for this one answer; it shares what the application's own knows of the provider.
+        id_token: the raw ID token; None if none has come.
+    """
+
+    def __init__(self, registration: Any) -> None:
+        self.registration = copy.copy(registration)
+        self.registration.fetch_access_token = self._fetch
+        self.id_token: object = None
+        self._inner = registration
+
+    def _fetch(self, **keywords: Any) -> Any:
+        token = self._inner.fetch_access_token(**keywords)
+        self.id_token = token.get("id_token")
+        return token

@@ -1,6 +1,7 @@
 """What Authlib needs besides: which parameters are a trip's own, which answers are mixed up. Imports no Authlib."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, MutableMapping
 from typing import Any
 
 from acrux.adapters.logins import STATE_MEMBER, Login, login_from_state, nonce_again
@@ -8,6 +9,10 @@ from acrux.client import Verdict
 
 _OF_ONE_TRIP = frozenset({"state", "nonce", "code_verifier"})
 _OF_AUTHLIB = ("nonce", "code_verifier")
+COOKIE_CHARACTERS = 3000
+"""What logins may take of a session that is a cookie, as JSON: with the longest ticket one, else three or more."""
+SESSION_CHARACTERS = 100_000
+"""The same where sessions are kept on the server: whoever begins logins without end must not fill it."""
 
 
 def params_of_login(params: Mapping[str, Any]) -> dict[str, Any]:
@@ -44,3 +49,26 @@ def error_code(error: Exception) -> str:
     """The code of an error of Authlib's, where it has one."""
     code = getattr(error, "error", None)
     return code if isinstance(code, str) else ""
+
+
+def make_room(session: MutableMapping[str, Any], name: str, added: Mapping[str, Any], limit_characters: int) -> None:
+    """Forgets the oldest logins of a registration that came to nothing, so that the new one fits into the session.
+
+    Authlib forgets none for an hour. A browser drops a cookie that has grown too long, with the new login in it, so
+    that somebody who began a few would be refused until then.
+    """
+    prefix = f"_state_{name}_"
+    keys = list(session.keys())  # Django's sessions can't be iterated
+    waiting = [key for key in keys if key.startswith(prefix) and login_of(_kept_in(session[key])) is not None]
+    waiting.sort(key=lambda key: session[key].get("exp") or 0)
+    sizes = {key: len(json.dumps(session[key])) for key in waiting}
+    left = limit_characters - len(json.dumps(added)) - sum(sizes.values())
+    for key in waiting:
+        if left >= 0:
+            return
+        left += sizes[key]
+        session.pop(key)
+
+
+def _kept_in(entry: object) -> object:
+    return entry.get("data") if isinstance(entry, dict) else None

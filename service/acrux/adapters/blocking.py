@@ -15,6 +15,8 @@ from acrux.adapters.logins import Browser, Connection, Login, browser_of, facts_
 from acrux.adapters.refusals import (
     Cause,
     Refusal,
+    for_log,
+    of_absent_provider,
     of_denial,
     of_failure,
     of_provider_error,
@@ -181,11 +183,35 @@ class Gate(Generic[_Request]):
         """The refusal of a login that the provider ended with an error, or with what `failure` says is of no use."""
         decision_id = "" if login is None else login.decision.id
         why = f"{type(failure).__name__}: {failure}" if failure is not None else error
-        _LOG.warning("decision %s: the provider's answer can't be used: %.200s", decision_id, why)
+        _LOG.warning("decision %s: the provider's answer can't be used: %s", decision_id, for_log(why))
         return LoginRefusedError(of_provider_error(error, decision_id, self._help_desk))
+
+    def ended_by_library(
+        self, error: str, login: Login | None, id_token: object, failure: Exception | None = None
+    ) -> LoginRefusedError:
+        """The refusal of a login whose ID token the library does not take.
+
+        Acrux judges it all the same, so that the log has the verdict; whatever that is, the login stays refused.
+        """
+        if login is not None and isinstance(id_token, str) and id_token:
+            try:
+                # No claim of it is verified: judged here it is `invalid`.
+                verdict = self._client.outcome(login.decision, id_token=id_token, claims={})
+                _LOG.warning("decision %s: %s %s", verdict.decision_id, verdict.name, verdict.reason)
+            except AcruxError as unjudged:
+                _LOG.error("decision %s: nobody judged what came back: %s", login.decision.id, unjudged)
+        return self.ended_by_provider(error, login, failure)
+
+    def provider_away(self, failure: Exception, login: Login | None = None) -> LoginRefusedError:
+        """The refusal of a login whose provider can't be asked what it is."""
+        decision_id = "" if login is None else login.decision.id
+        why = for_log(f"{type(failure).__name__}: {failure}")
+        _LOG.error("decision %s: the provider can't be had: %s", decision_id, why)
+        return LoginRefusedError(of_absent_provider(decision_id, self._help_desk))
 
     def not_under_way(self) -> LoginRefusedError:
         """The refusal of an answer that belongs to no login."""
+        _LOG.warning("a login is refused: the provider's answer belongs to none that is under way in this session")
         return LoginRefusedError(Refusal(Cause.NO_LOGIN, help_desk=self._help_desk))
 
     def _decide(self, client_id: str, facts: LoginFacts) -> Decision:

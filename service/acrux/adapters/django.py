@@ -12,7 +12,6 @@ def callback(request):
 """
 
 from collections.abc import Callable, Iterable
-from functools import partial
 from typing import Any
 
 from acrux.adapters.addresses import ProxyHeader
@@ -21,6 +20,7 @@ from acrux.adapters.extras import missing_extra
 from acrux.client import AcruxClient, LoginFacts
 
 try:
+    from django.contrib.sessions.backends import signed_cookies
     from django.http import HttpRequest, HttpResponse
 
     from acrux.adapters.authlib_blocking import Again, AuthlibGate
@@ -82,7 +82,9 @@ class DjangoAcrux:
             UnusableRequestError: the registration uses pushed or signed requests, or no `openid` scope.
         """
         try:
-            trip = self._gate.send(registration, request, request.session, redirect_uri, params)
+            trip = self._gate.send(
+                registration, request, request.session, redirect_uri, params, in_cookie=_is_cookie(request)
+            )
         except LoginRefusedError as refused:
             raise LoginRefused(refused.refusal) from refused
         return redirect(trip.url, trip.browser)
@@ -95,11 +97,21 @@ class DjangoAcrux:
             LoginRefused: it is not admitted.
         """
         values = request.GET if request.method == "GET" else request.POST
-        fetch = partial(registration.authorize_access_token, request)
+
+        def fetch(overheard: Any, **options: Any) -> dict[str, Any]:
+            token: dict[str, Any] = overheard.authorize_access_token(request, **options)
+            return token
+
         try:
-            found = self._gate.receive(registration, request, request.session, values.dict(), fetch, options)
+            found = self._gate.receive(
+                registration, request, request.session, values.dict(), fetch, options, in_cookie=_is_cookie(request)
+            )
         except LoginRefusedError as refused:
             raise LoginRefused(refused.refusal) from refused
         if isinstance(found, Again):
             raise LoginStartsAgain(found.verdict, found.trip.url, found.trip.browser)
         return found
+
+
+def _is_cookie(request: HttpRequest) -> bool:
+    return isinstance(request.session, signed_cookies.SessionStore)

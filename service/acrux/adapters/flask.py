@@ -24,6 +24,7 @@ from acrux.client import AcruxClient, LoginFacts, Verdict
 
 try:
     from flask import Request, Response, request, session
+    from flask.sessions import SecureCookieSession
     from werkzeug.exceptions import HTTPException
 
     from acrux.adapters.authlib_blocking import Again, AuthlibGate
@@ -103,7 +104,7 @@ class FlaskAcrux:
             UnusableRequestError: the registration uses pushed or signed requests, or no `openid` scope.
         """
         try:
-            trip = self._gate.send(registration, _request(), session, redirect_uri, params)
+            trip = self._gate.send(registration, _request(), session, redirect_uri, params, in_cookie=_is_cookie())
         except LoginRefusedError as refused:
             raise LoginRefused(refused.refusal) from refused
         return _redirect(trip.url, trip.browser)
@@ -122,14 +123,25 @@ class FlaskAcrux:
                 _request(),
                 session,
                 values.to_dict(),
-                registration.authorize_access_token,
+                _fetch,
                 options,
+                in_cookie=_is_cookie(),
             )
         except LoginRefusedError as refused:
             raise LoginRefused(refused.refusal) from refused
         if isinstance(found, Again):
             raise LoginStartsAgain(found.verdict, found.trip.url, _redirect(found.trip.url, found.trip.browser))
         return found
+
+
+def _fetch(registration: Any, **options: Any) -> dict[str, Any]:
+    token: dict[str, Any] = registration.authorize_access_token(**options)
+    return token
+
+
+def _is_cookie() -> bool:
+    """Whether sessions are Flask's own, which are a cookie each."""
+    return isinstance(session._get_current_object(), SecureCookieSession)  # type: ignore[attr-defined] # noqa: SLF001 - werkzeug documents it
 
 
 def _request() -> Request:

@@ -6,6 +6,7 @@ OIDC_CALLBACK_CLASS = "acrux.adapters.mozilla_django_oidc.AcruxAuthenticationCal
 ACRUX = {"client": AcruxClient("https://acrux.example.com", token, client="wiki"), "issuer": issuer}
 """
 
+from time import time
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -13,8 +14,10 @@ from acrux.adapters.authorization import mix_up, replaced_url
 from acrux.adapters.blocking import LoginRefusedError, Trip, TripNeededError
 from acrux.adapters.extras import missing_extra
 from acrux.adapters.logins import STATE_MEMBER, Login, login_from_state, nonce_again
+from acrux.adapters.refusals import Cause
 
 try:
+    from django.contrib import auth
     from django.core.exceptions import ImproperlyConfigured, SuspiciousOperation
     from django.http import HttpRequest, HttpResponse, JsonResponse
     from django.utils.module_loading import import_string
@@ -30,6 +33,7 @@ except ModuleNotFoundError as missing:
 
 _STATES = "oidc_states"
 _NEXT = "oidc_login_next"
+_EXPIRATION = "oidc_id_token_expiration"
 _LOGIN, _VERDICT = "acrux_login", "acrux_verdict"
 # What a silent request (`prompt=none`) is answered where nobody is signed in any more (OpenID Connect Core 3.1.2.6).
 _SILENT = frozenset({"login_required", "interaction_required", "consent_required", "account_selection_required"})
@@ -70,6 +74,7 @@ class AcruxAuthenticationCallbackView(OIDCAuthenticationCallbackView):
         try:
             return self._get(request)
         except LoginRefusedError as refused:
+            _end_expired(request, refused)
             return refusal_page(refused.refusal)
         except TripNeededError as after:
             view: Any = import_string(self.get_settings("OIDC_AUTHENTICATE_CLASS"))()
@@ -104,7 +109,7 @@ class AcruxAuthenticationCallbackView(OIDCAuthenticationCallbackView):
         setattr(request, _LOGIN, login)
         try:
             return super().get(request)
-        except (SuspiciousOperation, PyJWTError, RequestException, KeyError) as failure:
+        except (SuspiciousOperation, RequestException) as failure:
             raise gate.ended_by_provider("", login, failure) from failure
 
 
@@ -114,6 +119,27 @@ class AcruxBackend(OIDCAuthenticationBackend):
     The library checks its signature and nonce; `iss` and `aud` it does not: Acrux does, and where Acrux can't be
     reached the same table does here.
     """
+
+    def get_token(self, payload: Any) -> Any:
+        """The token response, which is a JSON object (RFC 6749 section 5.1)."""
+        found = super().get_token(payload)
+        if not isinstance(found, dict):
+            raise SuspiciousOperation("the token response is no JSON object")
+        return found
+
+    def verify_token(self, token: Any, **kwargs: Any) -> Any:
+        """The claims of a token that the library takes; an ID token that it refuses is judged all the same."""
+        try:
+            return super().verify_token(token, **kwargs)
+        except (SuspiciousOperation, PyJWTError, RequestException, KeyError, TypeError, ValueError) as failure:
+            login: Login | None = getattr(getattr(self, "request", None), _LOGIN, None)
+            if login is None:
+                raise
+            is_id_token = "nonce" in kwargs
+            raise gate_of_settings().ended_by_library("", login, token if is_id_token else None, failure) from failure
+
+    def store_tokens(self, access_token: Any, id_token: Any) -> None:
+        """Nothing yet: the library would put them into the session of whoever is about to be refused."""
 
     def get_payload_data(self, token: Any, key: Any) -> Any:
         """The claims of a signed token; OIDC_ALLOW_UNSECURED_JWT changes nothing here."""
@@ -137,8 +163,9 @@ class AcruxBackend(OIDCAuthenticationBackend):
         )
         found = super().get_userinfo(access_token, id_token, payload)
         # OpenID Connect Core 5.3.2: what is said of another subject must not be used.
-        if found.get("sub") != payload.get("sub"):
+        if not isinstance(found, dict) or found.get("sub") != payload.get("sub"):
             raise gate.ended_by_provider("mismatching_sub", login)
+        super().store_tokens(access_token, id_token)
         setattr(request, _VERDICT, verdict)
         return found
 
@@ -155,6 +182,7 @@ class AcruxSessionRefresh(SessionRefresh):
         try:
             trip = _send(request, response["refresh_url" if is_script else "Location"], None)
         except LoginRefusedError as refused:
+            _end_expired(request, refused)
             return refusal_page(refused.refusal)
         if not is_script:
             return redirect(trip.url, trip.browser)
@@ -177,6 +205,17 @@ def _send(request: HttpRequest, url: str, after: TripNeededError | None) -> Trip
     kept[STATE_MEMBER] = trip.login.to_state()
     request.session.modified = True
     return trip
+
+
+def _end_expired(request: HttpRequest, refused: LoginRefusedError) -> None:
+    """Signs out whose session had to be renewed and is refused that; the library asks at GET only, and would go on.
+
+    Not where the answer belongs to no login (anybody could send that), nor while Acrux or the provider is away.
+    """
+    expires_at_seconds = request.session.get(_EXPIRATION)
+    is_expired = isinstance(expires_at_seconds, int | float) and expires_at_seconds <= time()
+    if is_expired and refused.refusal.cause in {Cause.DENIED, Cause.NOT_SATISFIED} and request.user.is_authenticated:
+        auth.logout(request)
 
 
 def _forget(request: HttpRequest) -> None:

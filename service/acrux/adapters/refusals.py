@@ -113,6 +113,16 @@ def starts_again(verdict: Verdict) -> bool:
     return verdict.name in STARTS_AGAIN and (verdict.retry is None or not verdict.retry.denied)
 
 
+def of_absent_provider(decision_id: str, help_desk: str) -> Refusal:
+    """The refusal of a login whose provider can't be reached, or says nothing of itself that is of use."""
+    return Refusal(Cause.UNAVAILABLE, "provider_unavailable", decision_id, help_desk)
+
+
+def for_log(text: str) -> str:
+    """A text from outside on one line of a log: whoever made the user's link may have written it."""
+    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)[:200]
+
+
 def of_failure(error: AcruxError, decision_id: str, help_desk: str) -> Refusal:
     """The refusal of a login that Acrux refuses or can't decide; what it said belongs in the log, not on a page."""
     code = getattr(error, "code", "")

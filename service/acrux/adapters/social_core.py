@@ -43,6 +43,7 @@ class AcruxLogins:
 
     _after: TripNeededError | None = None
     _trip: Trip | None = None
+    _returned: object = None
 
     def auth_url(self: Any) -> str:
         """The backend's authorization request, with what Acrux decides merged in.
@@ -63,6 +64,8 @@ class AcruxLogins:
     def start(self: Any) -> Any:
         """The redirect to the provider, or the page that refuses."""
         try:
+            # The library asks in several places, and answers a provider that is away with an exception to the user.
+            self._metadata()
             response = super().start()  # type: ignore[misc]
         except LoginRefusedError as refused:
             return self._page(refused.refusal)
@@ -83,7 +86,7 @@ class AcruxLogins:
     def auth_complete(self: Any, *args: Any, **kwargs: Any) -> Any:
         """The user, or what to answer instead: the redirect to the provider once more, or the page that refuses."""
         try:
-            error = self.data.get("error") or mix_up({"issuer": self.id_token_issuer()}, self.data)
+            error = self.data.get("error") or mix_up(self._metadata(), self.data)
             if error:
                 self.validate_state()
                 raise self._gate().ended_by_provider(error, self._login())
@@ -110,7 +113,12 @@ class AcruxLogins:
         except AuthConfigurationError:
             raise
         except SocialAuthBaseException as failure:
-            raise self._gate().ended_by_provider("", self._login(), failure) from failure
+            raise self._gate().ended_by_library("", self._login(), self._returned, failure) from failure
+
+    def validate_and_return_id_token(self: Any, id_token: Any, access_token: Any) -> Any:
+        """As the backend's; a token that it refuses is judged all the same."""
+        self._returned = id_token
+        return super().validate_and_return_id_token(id_token, access_token)  # type: ignore[misc]
 
     def do_auth(self: Any, access_token: Any, *args: Any, **kwargs: Any) -> Any:
         """As the backend's, for a login that Acrux admits.
@@ -136,6 +144,12 @@ class AcruxLogins:
         except SocialAuthBaseException as failure:
             raise self._gate().ended_by_provider("", self._login(), failure) from failure
 
+    def validate_userinfo_sub(self: Any, userinfo: Any) -> Any:
+        """As the backend's, of what is a JSON object (OpenID Connect Core 5.3.2)."""
+        if userinfo is not None and not isinstance(userinfo, dict):
+            raise self._gate().ended_by_provider("mismatching_sub", self._login())
+        return super().validate_userinfo_sub(userinfo)  # type: ignore[misc]
+
     def get_and_store_nonce(self: Any, url: str, state: str) -> Any:
         """As the backend's; the second trip of a retry has the nonce of the first."""
         nonce = None if self._after is None else nonce_again(self._after.login, self._after.verdict)
@@ -145,6 +159,16 @@ class AcruxLogins:
         association = OpenIdConnectAssociation(nonce, issued=int(time()), lifetime=lifetime, assoc_type=state)
         self.strategy.storage.association.store(url, association)
         return nonce
+
+    def _metadata(self: Any) -> dict[str, Any]:
+        """What the provider says of itself, as far as the backend asks it at all."""
+        try:
+            discovered = self.oidc_config() if self.oidc_endpoint() else {}
+            return {**discovered, "issuer": self.id_token_issuer()}
+        except AuthConfigurationError:
+            raise
+        except SocialAuthBaseException as failure:
+            raise self._gate().provider_away(failure) from failure
 
     def _login(self: Any) -> Login | None:
         transaction = self._oauth2_transaction

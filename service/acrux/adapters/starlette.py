@@ -9,10 +9,12 @@ async def callback(request):
     token = await acrux.authorize_access_token(oauth.jira, request)     # returns only if the login is admitted
 """
 
+import copy
 import logging
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from json import JSONDecodeError
 from typing import Any
 
 from acrux.adapters.addresses import ProxyHeader, TrustedProxies
@@ -32,6 +34,8 @@ from acrux.adapters.refusals import (
     HEADERS,
     Cause,
     Refusal,
+    for_log,
+    of_absent_provider,
     of_denial,
     of_failure,
     of_provider_error,
@@ -56,6 +60,8 @@ except ModuleNotFoundError:
     from httpx import HTTPError
 
 _LOG = logging.getLogger("acrux.adapters")
+# What Authlib raises of a provider's answer: its own errors, and what its code stumbles over unchecked.
+_UNUSABLE = (AuthlibBaseError, JoseError, HTTPError, ValueError, TypeError, KeyError)
 
 
 class LoginRefused(HTTPException):
@@ -175,10 +181,14 @@ class StarletteAcrux:
         """
         answer = await _answer(request)
         redirect_uri, login = await self._login_of(registration, request, answer.get("state", ""))
-        error = answer.get("error") or mix_up(await registration.load_server_metadata(), answer)
+        try:
+            metadata = await registration.load_server_metadata()
+        except (HTTPError, JSONDecodeError) as failure:
+            raise self._provider_away(failure, login.decision.id) from failure
+        error = answer.get("error") or mix_up(metadata, answer)
         if error:
             await registration.framework.clear_state_data(request.session, answer["state"])
-            _LOG.warning("decision %s: the provider answered `%s`", login.decision.id, error)
+            _LOG.warning("decision %s: the provider answered `%s`", login.decision.id, for_log(error))
             raise LoginRefused(of_provider_error(error, login.decision.id, self._help_desk))
         token = await self._fetch_token(registration, request, login, options)
         verdict = await self._judge(registration, login, token)
@@ -203,7 +213,10 @@ class StarletteAcrux:
         retry: Decision | None,
     ) -> _Trip:
         """Lets Authlib write the request, asks Acrux about exactly that request, and merges the decision into it."""
-        begun = await registration.create_authorization_url(redirect_uri, **params)
+        try:
+            begun = await registration.create_authorization_url(redirect_uri, **params)
+        except (HTTPError, JSONDecodeError) as failure:
+            raise self._provider_away(failure, "") from failure
         asked, nonce = read_asked(begun["url"]), _nonce(begun)
         browser = browser_of(self._connection(request), self._cookie)
         decision = retry
@@ -231,6 +244,7 @@ class StarletteAcrux:
         login = login_of(kept)
         if kept is None or login is None:
             await registration.framework.clear_state_data(request.session, state)
+            _LOG.warning("a login is refused: the provider's answer belongs to none that is under way in this session")
             raise LoginRefused(Refusal(Cause.NO_LOGIN, help_desk=self._help_desk))
         return kept.get("redirect_uri"), login
 
@@ -239,14 +253,34 @@ class StarletteAcrux:
     ) -> dict[str, Any]:
         """Authlib's token, in which Authlib has verified the ID token: signature, `iss`, `aud`, `exp`, nonce."""
         options = with_issuer(options, await registration.load_server_metadata())
+        overheard = _Overheard(registration)
         try:
-            token: dict[str, Any] = await registration.authorize_access_token(request, **options)
-        except (AuthlibBaseError, JoseError, HTTPError) as error:
-            _LOG.warning("decision %s: the provider's answer can't be used: %s", login.decision.id, error)
+            token: dict[str, Any] = await overheard.registration.authorize_access_token(request, **options)
+        except _UNUSABLE as error:
+            await self._judge_for_log(login, overheard.id_token)
+            why = for_log(f"{type(error).__name__}: {error}")
+            _LOG.warning("decision %s: the provider's answer can't be used: %s", login.decision.id, why)
             raise LoginRefused(of_provider_error(error_code(error), login.decision.id, self._help_desk)) from error
         if not isinstance(token.get("id_token"), str) or not token.get("userinfo"):
             raise LoginRefused(of_provider_error("missing_id_token", login.decision.id, self._help_desk))
         return token
+
+    async def _judge_for_log(self, login: Login, id_token: object) -> None:
+        """Has Acrux judge a token that Authlib does not take: the log has the verdict, the login stays refused."""
+        if not isinstance(id_token, str) or not id_token:
+            return
+        try:
+            # No claim of it is verified: judged here it is `invalid`.
+            verdict = await self._client.outcome(login.decision, id_token=id_token, claims={})
+        except AcruxError as unjudged:
+            _LOG.error("decision %s: nobody judged what came back: %s", login.decision.id, unjudged)
+            return
+        _LOG.warning("decision %s: %s %s", verdict.decision_id, verdict.name, verdict.reason)
+
+    def _provider_away(self, failure: Exception, decision_id: str) -> LoginRefused:
+        why = for_log(f"{type(failure).__name__}: {failure}")
+        _LOG.error("decision %s: the provider can't be had: %s", decision_id, why)
+        return LoginRefused(of_absent_provider(decision_id, self._help_desk))
 
     async def _judge(self, registration: StarletteOAuth2App, login: Login, token: dict[str, Any]) -> Verdict:
         try:
@@ -276,6 +310,21 @@ class StarletteAcrux:
             host=request.url.hostname,
             cookies=request.cookies,
         )
+
+
+class _Overheard:
+    """A registration of Authlib's that says which ID token came, also where Authlib refuses it and says no more."""
+
+    def __init__(self, registration: StarletteOAuth2App) -> None:
+        self.registration = copy.copy(registration)
+        self.registration.fetch_access_token = self._fetch
+        self.id_token: object = None
+        self._inner = registration
+
+    async def _fetch(self, **keywords: Any) -> Any:
+        token = await self._inner.fetch_access_token(**keywords)
+        self.id_token = token.get("id_token")
+        return token
 
 
 def _nonce(begun: Mapping[str, Any]) -> str:

@@ -27,7 +27,7 @@ from acrux.oidc.claims import read_claims
 from acrux.oidc.fetching import Fetcher
 from acrux.oidc.id_tokens import Verifier
 from acrux.oidc.judge import judge
-from acrux.oidc.jwks import KeyCache
+from acrux.oidc.jwks import KeyCache, KeysUnavailableError
 from acrux.oidc.tickets import Ticket, TicketSealer
 from acrux.policy.model import Provider
 
@@ -58,9 +58,12 @@ class OpenIDProvider:
             "id_token_signing_alg_values_supported": ["ES256"],
         }
         self.key = KEY
-        self.userinfo = {"sub": "u-1029", "email": "alice@example.com", "email_verified": True}
+        self.userinfo: Any = {"sub": "u-1029", "email": "alice@example.com", "email_verified": True}
+        self.says: dict[str, httpx.Response | Exception] = {}  # by path; "" for every one
 
-    def sign_in(self, authorization_url: str, *, key: Any = None, **claims: Any) -> dict[str, str]:
+    def sign_in(
+        self, authorization_url: str, *, key: Any = None, kid: str | None = "k1", **claims: Any
+    ) -> dict[str, str]:
         """A person signs in at this authorization request; the parameters that the callback gets."""
         query = dict(parse_qsl(urlsplit(authorization_url).query))
         now = int(time.time())
@@ -77,10 +80,17 @@ class OpenIDProvider:
         }
         signed = {name: value for name, value in signed.items() if value is not None}
         code = secrets.token_urlsafe(8)
-        self.tokens[code] = {"id_token": jwt.encode(signed, key or self.key, "ES256", headers={"kid": "k1"})}
+        self.tokens[code] = {
+            "id_token": jwt.encode(signed, key or self.key, "ES256", headers={"kid": kid} if kid else {})
+        }
         return {"code": code, "state": query["state"]}
 
     async def __call__(self, request: httpx.Request) -> httpx.Response:
+        said = self.says.get(request.url.path, self.says.get(""))
+        if isinstance(said, Exception):
+            raise said
+        if said is not None:
+            return httpx.Response(said.status_code, headers=said.headers, content=said.content)
         match request.url.path:
             case "/.well-known/openid-configuration":
                 return httpx.Response(200, json=self.metadata)
@@ -143,17 +153,21 @@ class Acrux:
         if isinstance(canned, Exception):
             raise canned
         if canned is not None:
-            return canned
+            return httpx.Response(canned.status_code, headers=canned.headers, content=canned.content)
         match name:
             case "decide":
                 self.asked.append(body)
                 return httpx.Response(200, json=self.decide(body))
             case "outcome":
-                return httpx.Response(200, json=await self.outcome(path.split("/")[3], body))
+                try:
+                    return httpx.Response(200, json=await self.outcome(path.split("/")[3], body))
+                except KeysUnavailableError:
+                    return httpx.Response(503, json={"code": "keys_unavailable", "fallback": "refuse"})
             case "fallback":
                 return httpx.Response(200, json=self.ceiling)
             case _:
-                self.reports += body["decisions"]
+                known = {report["idempotency_key"] for report in self.reports}
+                self.reports += [report for report in body["decisions"] if report["idempotency_key"] not in known]
                 return httpx.Response(200, json={"receipts": [{} for _ in body["decisions"]]})
 
     def decide(self, body: dict[str, Any], level: str | None = None) -> dict[str, Any]:
@@ -242,7 +256,10 @@ def requests_reach(monkeypatch, provider: OpenIDProvider) -> None:
         asked = httpx.Request(
             request.method, request.url, headers=dict(request.headers), content=(request.body or "").encode()
         )
-        answered = asyncio.run(provider(asked))
+        try:
+            answered = asyncio.run(provider(asked))
+        except httpx.ConnectError as failure:
+            raise requests.ConnectionError(str(failure)) from failure
         response = requests.Response()
         response.status_code, response.url, response.request = answered.status_code, request.url, request
         response.headers.update(answered.headers)

@@ -3,6 +3,7 @@
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import httpx
 import pytest
 from sites.party import ISSUER, Party
 
@@ -80,7 +81,6 @@ def refreshing(make) -> Party:
 
 def make_again(party: Party, middleware: list[str]) -> Party:
     """The same browser at the same site with another middleware."""
-    import httpx  # noqa: PLC0415 - only here
     from django.core.wsgi import get_wsgi_application  # noqa: PLC0415 - needs the settings
     from django.test import override_settings  # noqa: PLC0415 - same
 
@@ -178,3 +178,80 @@ def test_without_the_setting(make, adapter) -> None:
     party = make(adapter, settings={"ACRUX": None})
     with pytest.raises(Exception, match=r"ACRUX|configuration"):
         party.start()
+
+
+def test_mozilla_tokens_of_a_refused_login(make, provider) -> None:
+    """The library stores tokens before anybody has looked at them: of a refused login none is in the session."""
+    party = make("mozilla_django_oidc", settings={"OIDC_STORE_ACCESS_TOKEN": True, "OIDC_STORE_ID_TOKEN": True})
+    again = party.come_back(party.begin(), acr="urn:example:loa:1").headers["location"]
+    assert stored() == []
+    party.come_back(again, acr="urn:example:loa:1")
+    assert stored() == []
+    party.come_back(party.begin())
+    assert party.is_signed_in()
+    assert stored() == ["oidc_access_token", "oidc_id_token"]
+
+
+def stored() -> list[str]:
+    """The tokens in any session of the site."""
+    from django.contrib.sessions.models import Session  # noqa: PLC0415 - needs the settings
+
+    names = {name for session in Session.objects.all() for name in session.get_decoded()}
+    return sorted(names & {"oidc_access_token", "oidc_id_token"})
+
+
+def test_mozilla_renewal_refused(refreshing, acrux) -> None:
+    """A session that had to be renewed and is refused that is over: the library asks at GET only, and would go on."""
+    silent = refreshing.browser.get("/me").headers["location"]
+    again = refreshing.come_back(silent, acr="urn:example:loa:1").headers["location"]
+    assert refreshing.come_back(again, acr="urn:example:loa:1").status_code == 403
+    assert refreshing.browser.post("/me").json() is None
+
+
+def test_mozilla_renewal_denied(refreshing, acrux) -> None:
+    """So is one whose renewal the policy denies; not one that Acrux could not be asked about."""
+    acrux.answers = {"decide": httpx.Response(500)}
+    assert refreshing.browser.get("/me").status_code == 503
+    assert refreshing.browser.post("/me").json() is not None
+    acrux.back()
+    acrux.level = "deny"
+    assert refreshing.browser.get("/me").status_code == 403
+    assert refreshing.browser.post("/me").json() is None
+
+
+def test_mozilla_answer_to_nobody_signs_nobody_out(refreshing) -> None:
+    """Anybody can send a made-up answer: it ends no session."""
+    assert refreshing.back(code="c", state="s").status_code == 403
+    assert refreshing.browser.post("/me").json() is not None
+
+
+def test_mozilla_another_login_refused(make) -> None:
+    """Somebody signed in who begins another login and is refused keeps the session that was admitted."""
+    party = make("mozilla_django_oidc")
+    party.come_back(party.begin())
+    again = party.come_back(party.begin(), acr="urn:example:loa:1").headers["location"]
+    assert party.come_back(again, acr="urn:example:loa:1").status_code == 403
+    assert party.is_signed_in()
+
+
+@pytest.mark.parametrize(("engine", "kept_count"), [("signed_cookies", 1), ("db", 5)])
+def test_room_for_logins(make, engine, kept_count) -> None:
+    """Django with sessions in cookies keeps the newest login alone, if it is a long one."""
+    make("django")
+    from django.test import RequestFactory  # noqa: PLC0415 - needs the settings
+    from django.utils.module_loading import import_string  # noqa: PLC0415 - same
+
+    from acrux.adapters.authlib_rules import COOKIE_CHARACTERS, SESSION_CHARACTERS, make_room  # noqa: PLC0415 - same
+    from acrux.adapters.django import _is_cookie  # noqa: PLC0415 - same
+
+    request = RequestFactory().get("/")
+    request.session = import_string(f"django.contrib.sessions.backends.{engine}.SessionStore")()
+    request.session["_state_jira_foreign"] = {"data": {"nonce": "n"}, "exp": 0}
+    for number in range(5):
+        decision = {"id": "d", "client": "jira", "outcome": "baseline", "level": "basic", "ticket": "t" * 2048}
+        decision |= {"decided_at": "2026-11-24T08:00:00Z", "expires_at": "2026-11-24T08:10:00Z"}
+        kept = {"nonce": "n", "acrux": {"decision": decision}}
+        make_room(request.session, "jira", kept, COOKIE_CHARACTERS if _is_cookie(request) else SESSION_CHARACTERS)
+        request.session[f"_state_jira_{number}"] = {"data": kept, "exp": number}
+    names = sorted(request.session.keys())
+    assert names == [f"_state_jira_{number}" for number in range(5 - kept_count, 5)] + ["_state_jira_foreign"]

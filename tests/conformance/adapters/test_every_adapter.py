@@ -1,11 +1,15 @@
 """The laws of adapters, each for every one: who is signed in came back as was decided."""
 
+import base64
+import hmac
 import json
 import secrets
 
 import httpx
+import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from sites.laws import admitted, query, refused, sent_again
 from sites.party import AUTHLIB
 
@@ -212,32 +216,36 @@ def test_answer_twice(party, acrux) -> None:
     assert acrux.verdicts in (["satisfied"], ["satisfied", "replayed"])
 
 
-@pytest.mark.parametrize(
-    "claims",
-    [
-        {"nonce": "of another login"},
-        {"nonce": None},
-        {"aud": "confluence"},
-        {"aud": ["jira-sso", "confluence"]},
-        {"iss": "https://evil.example.com"},
-        {"exp": 1},
-        {"key": STRANGER},
-    ],
-)
-def test_wrong_tokens(party, acrux, claims) -> None:
-    """A token of another login, client, issuer, time or key is refused: by the library, or else by Acrux."""
+WRONG_TOKENS = [
+    ({"nonce": "of another login"}, "mismatched"),
+    ({"nonce": None}, "mismatched"),
+    ({"aud": "confluence"}, "mismatched"),
+    ({"aud": ["jira-sso", "confluence"]}, "mismatched"),
+    ({"aud": ["jira-sso", "confluence"], "azp": "confluence"}, "mismatched"),
+    ({"iss": "https://evil.example.com"}, "mismatched"),
+    ({"iss": f"{ISSUER}/"}, "mismatched"),
+    ({"iat": 1}, "mismatched"),
+    ({"exp": 1}, "invalid"),
+    ({"key": STRANGER}, "invalid"),
+]
+
+
+@pytest.mark.parametrize(("claims", "verdict"), WRONG_TOKENS)
+def test_wrong_tokens(party, acrux, claims, verdict) -> None:
+    """A token of another login, client, issuer, time or key is refused, and the log says so, whoever found it out."""
     refused(party, party.come_back(party.begin(), **claims), "were not signed in")
-    assert "satisfied" not in acrux.verdicts
+    assert acrux.verdicts == [verdict]
 
 
-@pytest.mark.parametrize(
-    "claims", [{"aud": "confluence"}, {"iss": "https://evil.example.com"}, {"exp": 1}, {"key": STRANGER}]
-)
+@pytest.mark.parametrize("claims", [claims for claims, _ in WRONG_TOKENS])
 def test_wrong_tokens_in_an_outage(party, acrux, claims) -> None:
-    """The same where nobody but the relying party can judge."""
+    """The same where nobody but the relying party can judge; the log has it when Acrux is back."""
     party.client.refresh()
     acrux.away()
     refused(party, party.come_back(party.begin(), **claims), "were not signed in")
+    acrux.back()
+    party.client.refresh()
+    assert acrux.reports[-1]["verdict"] in {"invalid", "mismatched"}
 
 
 def test_no_id_token(party, provider) -> None:
@@ -254,18 +262,42 @@ def test_unusable_code(party, provider) -> None:
     refused(party, party.back(**answer), "answered with an error")
 
 
+def forged(id_token: str, header: dict[str, str], key: bytes | None) -> str:
+    """The same claims, without a signature or with one that a shared secret makes."""
+    encoded = [base64.urlsafe_b64encode(json.dumps(header).encode()).rstrip(b"=").decode(), id_token.split(".")[1]]
+    signed = b"" if key is None else hmac.digest(key, ".".join(encoded).encode(), "sha256")
+    return ".".join([*encoded, base64.urlsafe_b64encode(signed).rstrip(b"=").decode()])
+
+
+@pytest.mark.filterwarnings("ignore:JWS algorithm")
+@pytest.mark.parametrize("listed", [None, ["ES256"], ["ES256", "HS256", "none"]])
 @pytest.mark.parametrize("is_away", [False, True])
-def test_unsigned_token(make, provider, acrux, is_away) -> None:
-    """A token without a signature is none, whoever judges, and whatever a library would allow."""
-    party = make(settings={"OIDC_ALLOW_UNSECURED_JWT": True})
+@pytest.mark.parametrize("kind", ["none", "public key", "public JWK", "client secret"])
+def test_unsigned_tokens(make, provider, acrux, kind, is_away, listed) -> None:
+    """A token that the provider's key has not signed is `invalid`, whoever judges, whatever it or a library allows."""
+    provider.metadata.pop("id_token_signing_alg_values_supported")
+    if listed is not None:
+        provider.metadata["id_token_signing_alg_values_supported"] = listed
+    allowed = {"OIDC_ALLOW_UNSECURED_JWT": True, "SOCIAL_AUTH_OIDC_JWT_ALGORITHMS": ["ES256", "HS256", "none"]}
+    party = make(settings=allowed)
     party.client.refresh()
     if is_away:
         acrux.away()
     answer = provider.sign_in(party.begin())
-    _, claims, _ = provider.tokens[answer["code"]]["id_token"].split(".")
-    provider.tokens[answer["code"]]["id_token"] = f"eyJhbGciOiJub25lIiwia2lkIjoiazEifQ.{claims}."
+    public = provider.key.public_key()
+    keys = {
+        "none": None,
+        "public key": public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo),
+        "public JWK": jwt.get_algorithm_by_name("ES256").to_jwk(public).encode(),
+        "client secret": b"s3cret",
+    }
+    token = provider.tokens[answer["code"]]
+    header = {"alg": "none" if kind == "none" else "HS256", "kid": "k1", "typ": "JWT"}
+    token["id_token"] = forged(token["id_token"], header, keys[kind])
     refused(party, party.back(**answer), "were not signed in")
-    assert "satisfied" not in acrux.verdicts
+    acrux.back()
+    party.client.refresh()
+    assert [*acrux.verdicts, *(report["verdict"] for report in acrux.reports if report["verdict"])] == ["invalid"]
 
 
 @pytest.mark.parametrize("adapter", AUTHLIB)
@@ -273,7 +305,7 @@ def test_issuer_is_always_checked(make, acrux) -> None:
     """An application's own `claims_options` do not switch Authlib's check of the issuer off."""
     party = make(options={"claims_options": {"acr": {"essential": True}}})
     refused(party, party.come_back(party.begin(), iss="https://evil.example.com"), "answered with an error")
-    assert acrux.verdicts == []
+    assert acrux.verdicts == ["mismatched"]
     admitted(party, party.come_back(party.begin()))
 
 

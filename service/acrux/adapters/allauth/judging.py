@@ -4,19 +4,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import jwt
 from allauth.core.exceptions import ImmediateHttpResponse
+from allauth.socialaccount.adapter import get_adapter
 from allauth.socialaccount.internal import jwtkit
 from allauth.socialaccount.providers.oauth2.client import OAuth2Error
 from allauth.socialaccount.providers.oauth2.views import OAuth2CallbackView
 from allauth.socialaccount.providers.openid_connect.views import OpenIDConnectOAuth2Adapter
 from django.http import HttpRequest, HttpResponse
-from jwt import PyJWK
+from jwt import InvalidSignatureError, PyJWKSet, PyJWTError
 from requests import RequestException
 
 from acrux.adapters.authorization import mix_up
 from acrux.adapters.blocking import LoginRefusedError, TripNeededError
 from acrux.adapters.django_answers import gate_of_settings, refusal_page
 from acrux.adapters.logins import STATE_MEMBER, Login, login_from_state
+from acrux.client.judging import unsigned
 
 _OF_ONE_TRIP = frozenset({STATE_MEMBER, "pkce_code_verifier"})
 
@@ -35,6 +38,15 @@ class AcruxOpenIDConnectOAuth2Adapter(OpenIDConnectOAuth2Adapter):
         self.state: dict[str, Any] | None = None
         self._claims: dict[str, Any] | None = None
         self._subject: object = None
+
+    @property
+    def openid_config(self) -> Any:
+        """As the library's; a provider that is away is answered with a page."""
+        try:
+            return super().openid_config
+        except (RequestException, ValueError) as failure:
+            away = gate_of_settings().provider_away(failure, login_of(self.state))
+            raise ImmediateHttpResponse(refusal_page(away.refusal)) from failure
 
     def get_access_token_data(self, *arguments: Any, **keywords: Any) -> Any:
         """As the library's; what goes wrong is answered with a page."""
@@ -61,20 +73,49 @@ class AcruxOpenIDConnectOAuth2Adapter(OpenIDConnectOAuth2Adapter):
                 raise gate.ended_by_provider("mismatching_sub", login)
             return found
 
-    def _decode_id_token(self, app: Any, id_token: str) -> dict[str, Any]:
+    def _decode_id_token(self, app: Any, id_token: Any) -> dict[str, Any]:
         """The claims, signature included: the library takes TLS for one, but a verdict given here must rest on it."""
-        claims: dict[str, Any] = jwtkit.verify_and_decode(
-            credential=id_token,
-            keys_url=self.openid_config["jwks_uri"],
-            issuer=self.openid_config["issuer"],
-            audience=app.client_id,
-            lookup_kid=_key,
-        )
-        self._claims = claims
-        return claims
+        try:
+            self._claims = self._verify(app, id_token)
+        except (OAuth2Error, PyJWTError, RequestException, KeyError, TypeError, ValueError) as failure:
+            gate = gate_of_settings()
+            raise gate.ended_by_library("", login_of(self.state), id_token, failure) from failure
+        return self._claims
+
+    def _verify(self, app: Any, id_token: Any) -> dict[str, Any]:
+        """The library's own check wants a `kid`, which a provider with one key may leave out (Core 10.1)."""
+        refused = unsigned(id_token) if isinstance(id_token, str) else "the ID token is no text"
+        if refused:
+            raise OAuth2Error(refused)
+        header = jwt.get_unverified_header(id_token)
+        for key in self._keys():
+            if header.get("kid") not in {None, key.key_id}:
+                continue
+            try:
+                claims: dict[str, Any] = jwt.decode(
+                    id_token,
+                    key.key,
+                    algorithms=[header["alg"]],
+                    issuer=self.openid_config["issuer"],
+                    audience=app.client_id,
+                )
+            except (InvalidSignatureError, jwt.InvalidKeyError, TypeError):
+                continue
+            jwtkit.verify_jti(claims)
+            return claims
+        raise OAuth2Error("no key of the provider's has signed the ID token")
+
+    def _keys(self) -> list[Any]:
+        with get_adapter().get_requests_session() as session:
+            response = session.get(self.openid_config["jwks_uri"])
+            response.raise_for_status()
+            found = response.json()
+        return PyJWKSet(found["keys"]).keys
 
     def _fetch_user_info(self, access_token: str) -> dict[str, Any]:
         found: dict[str, Any] = super()._fetch_user_info(access_token)
+        if not isinstance(found, dict):
+            raise OAuth2Error("the userinfo is no JSON object")
         self._subject = found.get("sub", "")
         return found
 
@@ -125,8 +166,3 @@ def login_of(state: object) -> Login | None:
     """The login in allauth's state; None if it was not begun through the adapter."""
     kept = state.get(STATE_MEMBER) if isinstance(state, dict) else None
     return login_from_state(kept, kept.get("nonce")) if isinstance(kept, dict) else None
-
-
-def _key(keys: dict[str, Any], kid: str) -> Any:
-    """The key of that id; the library's own look-up takes a key that names no algorithm for an RSA key."""
-    return next((PyJWK(key).key for key in keys["keys"] if key.get("kid") == kid), None)

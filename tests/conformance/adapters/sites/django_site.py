@@ -45,10 +45,13 @@ def forget_everybody() -> None:
     from django.contrib.auth.models import User  # noqa: PLC0415 - needs the settings
     from django.contrib.sessions.models import Session  # noqa: PLC0415 - same
     from django.core.cache import cache as kept  # noqa: PLC0415 - same
+    from social_core.backends.open_id_connect import OpenIdConnectAuth  # noqa: PLC0415 - same
 
     User.objects.all().delete()
     Session.objects.all().delete()
     kept.clear()
+    OpenIdConnectAuth.get_openid_configuration.invalidate()
+    OpenIdConnectAuth.get_jwks_keys_for_uri.invalidate()
 
 
 def put(

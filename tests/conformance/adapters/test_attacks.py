@@ -1,0 +1,558 @@
+"""Attacks on every adapter: nobody gets in, each leaves its verdict, and honest logins beside them succeed."""
+
+import json
+import secrets
+from typing import Any
+
+import httpx
+import pytest
+from sites.laws import ISSUER, admitted, query, refused, sent_again
+from sites.party import AUTHLIB
+
+LOA1, LOA2 = "urn:example:loa:1", "urn:example:loa:2"
+EVIL = "evil.example.com"
+pytestmark = pytest.mark.usefixtures("requests_reach")
+
+
+def test_everything_else_is_untouched(party, acrux) -> None:
+    """The request is the library's own, byte for byte, but for the decision's parameters behind it."""
+    acrux.level = "basic"
+    plain = party.begin()
+    acrux.level = "mfa"
+    stepped = party.begin()
+    own = {"state", "nonce", "code_challenge"}
+    assert own <= query(plain).keys()
+    for name in query(plain).keys() - own:
+        assert query(stepped)[name] == query(plain)[name]
+    assert stepped.endswith("&acr_values=urn%3Aexample%3Aloa%3A2&max_age=28800")
+    assert query(stepped).keys() - query(plain).keys() == {"acr_values", "max_age"}
+    assert query(stepped)["code_challenge_method"] == ["S256"]
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [
+        {"acr_values": LOA1, "max_age": "9", "claims": "{}", "nonce": "n", "level": "basic", "decision": "x"},
+        {"id_token": "a.b.c", "access_token": "at", "acr": LOA2, "auth_params": f"acr_values={LOA1}"},
+        {"next": f"https://{EVIL}", "redirect_uri": f"https://{EVIL}", "_redir": ""},
+    ],
+)
+def test_parameters_in_the_callback(party, acrux, extra) -> None:
+    """What is put beside the answer changes neither the verdict nor the second trip, nor where the user ends."""
+    answer = party.provider.sign_in(party.begin(), acr=LOA1)
+    again = sent_again(party, party.back(**extra, **answer))
+    assert (query(again)["acr_values"], query(again)["max_age"]) == ([LOA2], ["28800"])
+    assert EVIL not in again
+    response = party.back(**extra, **party.provider.sign_in(again))
+    admitted(party, response)
+    assert not response.headers.get("location", "").startswith(f"https://{EVIL}")
+    assert acrux.verdicts == ["downgraded", "satisfied"]
+
+
+@pytest.mark.parametrize("name", ["state", "code"])
+@pytest.mark.parametrize("is_first", [False, True])
+def test_parameters_twice(party, acrux, name, is_first) -> None:
+    """Whichever of two the library takes, the adapter takes the same: a login that belongs to it, or none."""
+    answer = party.provider.sign_in(party.begin(), acr=LOA1)
+    other = party.provider.sign_in(party.begin(), acr=LOA1)
+    twice = [*answer.items(), (name, other[name])] if is_first else [(name, other[name]), *answer.items()]
+    response = party.browser.get(party.callback_path, params=httpx.QueryParams(twice))
+    assert response.status_code in {302, 403}
+    assert not party.is_signed_in()
+    assert set(acrux.verdicts) <= {"downgraded", "mismatched"}
+
+
+def test_swapped_codes(party, acrux) -> None:
+    """The code of one login does not end another one of the same browser, not even a stronger one's."""
+    acrux.level = "basic"
+    weak = party.begin()
+    acrux.level = "mfa"
+    strong = party.begin()
+    code = party.provider.sign_in(weak, acr=LOA2)["code"]
+    refused(party, party.back(code=code, state=query(strong)["state"][0]), "were not signed in")
+    assert acrux.verdicts == ["mismatched"]
+
+
+def test_another_browsers_answer(party, make, acrux) -> None:
+    """An answer belongs to the browser that began: in another one it ends nothing, whoever is lured there."""
+    answer = party.provider.sign_in(party.begin())
+    cookies = httpx.Cookies(party.browser.cookies)
+    party.browser.cookies.clear()
+    party.begin()
+    refused(party, party.back(**answer), "not under way")
+    assert acrux.verdicts == []
+    party.browser.cookies = cookies
+    admitted(party, party.back(**answer))
+
+
+def test_bypass(party, provider, acrux) -> None:
+    """A code of a login that never went through Acrux ends none that did, and none that did not."""
+    url = party.begin()
+    bare = str(httpx.URL(url).copy_remove_param("acr_values").copy_remove_param("max_age").copy_set_param("nonce", "n"))
+    refused(party, party.come_back(bare), "were not signed in")
+    assert acrux.verdicts == ["mismatched"]
+    made_up = f"{ISSUER}/authorize?client_id=jira-sso&nonce=n&state=s"
+    refused(party, party.come_back(made_up), "not under way")
+    assert acrux.verdicts == ["mismatched"]
+
+
+def test_older_token(party, provider, acrux) -> None:
+    """An ID token of an earlier login of the same user at the same client is refused, though it was good then."""
+    first = party.begin()
+    answer = provider.sign_in(first)
+    old = dict(provider.tokens[answer["code"]])
+    admitted(party, party.back(**answer))
+    party.browser.cookies.clear()
+    answer = provider.sign_in(party.begin())
+    provider.tokens[answer["code"]] = old
+    refused(party, party.back(**answer), "were not signed in")
+    assert acrux.verdicts == ["satisfied", "mismatched"]
+
+
+def test_back_button(party, acrux) -> None:
+    """Going back and forth ends in one login: the callback again is refused or replayed, a new login is a new one."""
+    url = party.begin()
+    answer = party.provider.sign_in(url)
+    admitted(party, party.back(**answer))
+    assert party.back(**answer).status_code == 403
+    admitted(party, party.come_back(party.begin()))
+    assert acrux.verdicts == ["satisfied", "satisfied"]
+
+
+def test_two_tabs(party, adapter, acrux) -> None:
+    """Logins that one browser began beside each other both end, where the library keeps both."""
+    first, second = party.begin(), party.begin()
+    assert query(first)["state"] != query(second)["state"]
+    admitted(party, party.come_back(second))
+    response = party.come_back(first)
+    if adapter == "starlette":  # Authlib keeps the newest alone there
+        assert "not under way" in response.text
+    else:
+        admitted(party, response)
+        assert acrux.verdicts == ["satisfied", "satisfied"]
+
+
+def test_one_restart_for_each_login(party, adapter, acrux) -> None:
+    """However many tabs there are, a provider that never delivers is asked twice for each login, and then no more."""
+    for _ in range(3):
+        again = sent_again(party, party.come_back(party.begin(), acr=LOA1))
+        refused(party, party.come_back(again, acr=LOA1), "downgraded")
+    assert acrux.verdicts == ["downgraded"] * 6
+    assert len(acrux.asked) == 6
+
+
+def test_cleared_cookies_do_not_loop(party) -> None:
+    """A browser that keeps no cookies is told so, rather than sent round."""
+    for _ in range(3):
+        url = party.begin()
+        party.browser.cookies.clear()
+        refused(party, party.come_back(url), "not under way")
+
+
+def test_abandoned_logins(party, adapter, acrux, monkeypatch) -> None:
+    """Who began many logins and ended none can still end the newest: a session that is a cookie keeps fitting one."""
+    decide, longest = acrux.decide, secrets.token_urlsafe(1536)
+    monkeypatch.setattr(acrux, "decide", lambda body: {**decide(body), "ticket": longest})
+    for _ in range(12):
+        party.begin()
+        assert all(len(f"{cookie.name}={cookie.value}") < 4000 for cookie in party.browser.cookies.jar)
+    monkeypatch.undo()
+    monkeypatch.setattr(acrux, "decide", decide)
+
+
+@pytest.mark.parametrize("adapter", AUTHLIB)
+def test_newest_of_many_logins(make, acrux) -> None:
+    """The same, ended, with tickets of the ordinary length."""
+    party = make()
+    for _ in range(30):
+        url = party.begin()
+    admitted(party, party.come_back(url))
+    assert acrux.verdicts == ["satisfied"]
+
+
+def test_errors_are_one_line_of_the_log(party, caplog) -> None:
+    """What somebody puts into a link can't write lines of its own into the application's log."""
+    state = query(party.begin())["state"][0]
+    forged = "x\r\nERROR acrux: decision 1: satisfied\x1b[2K\u2028"
+    refused(party, party.back(state=state, error=forged, error_description=forged), "help desk: error")
+    written = [message for message in caplog.messages if "satisfied" in message]
+    assert len(written) == 1
+    assert written[0].isprintable()
+
+
+def test_answers_to_nobody_are_logged(party, caplog) -> None:
+    """An answer that belongs to no login, such as of one that never went through Acrux, is in the application's log."""
+    refused(party, party.back(code="c", state="s"), "not under way")
+    assert "belongs to none that is under way" in caplog.text
+
+
+@pytest.mark.parametrize("adapter", ["starlette", "flask", "django", "allauth", "social_core"])
+def test_provider_that_should_say_who_it_is(make, provider, acrux) -> None:
+    """A provider that announces `iss` in its answers (RFC 9207) and one that comes without are not the same."""
+    provider.metadata["authorization_response_iss_parameter_supported"] = True
+    party = make()
+    refused(party, party.come_back(party.begin()), "missing_iss")
+    admitted(party, party.back(**provider.sign_in(party.begin()), iss=ISSUER))
+    assert acrux.verdicts == ["satisfied"]
+
+
+TARGETS = [
+    f"https://{EVIL}",
+    f"http://{EVIL}",
+    f"HTTPS://{EVIL}",
+    f"//{EVIL}",
+    f"///{EVIL}",
+    f"////{EVIL}",
+    f"/\\{EVIL}",
+    f"\\/{EVIL}",
+    f"\\\\{EVIL}",
+    f"\\/\\/{EVIL}",
+    f"/\t/{EVIL}",
+    f"/\n/{EVIL}",
+    f"/\r/{EVIL}",
+    f"\t//{EVIL}",
+    f" //{EVIL}",
+    f"\x00//{EVIL}",
+    f"\x1f//{EVIL}",
+    f"\u00a0//{EVIL}",
+    f"https:/{EVIL}",
+    f"https:{EVIL}",
+    f"https:///{EVIL}",
+    f"https:\\\\{EVIL}",
+    f"https:/\\{EVIL}",
+    f"ht\ttps://{EVIL}",
+    f"ht\ntps://{EVIL}",
+    f"https://jira.example.com@{EVIL}",
+    f"https://jira.example.com:443@{EVIL}",
+    f"https://jira.example.com%40{EVIL}",
+    f"https://{EVIL}#@jira.example.com",
+    f"https://{EVIL}?jira.example.com",
+    f"https://{EVIL}\\@jira.example.com",
+    f"https://{EVIL}/jira.example.com",
+    f"https://jira.example.com.{EVIL}",
+    f"//jira.example.com@{EVIL}/%2e%2e",
+    f"javascript:location='//{EVIL}'",
+    f"JaVaScRiPt://{EVIL}/%0aalert(1)",
+    f"data:text/html,<script>location='//{EVIL}'</script>",
+    f"ftp://{EVIL}",
+    f"https://[::ffff:203.0.113.66]/{EVIL}",
+    f"//\u3002{EVIL}",
+    f"https://\u24d4vil.example.com/{EVIL}",
+    f"/%09/{EVIL}",
+    f"/%2f{EVIL}",
+    f"/.//{EVIL}",
+]
+
+
+def leads_away(location: str) -> bool:
+    """Whether a browser at the site would leave it (WHATWG URL: tabs and line ends go, backslashes are slashes)."""
+    cleaned = "".join(character for character in location if character not in "\t\n\r").strip(
+        "".join(map(chr, range(33)))
+    )
+    cleaned = cleaned.replace("\\", "/")
+    if cleaned.startswith("//"):
+        host = cleaned.lstrip("/").split("/")[0]
+        return host != "jira.example.com"
+    scheme, colon, rest = cleaned.partition(":")
+    if not colon or not scheme.isascii() or not scheme.replace("+", "").isalnum():
+        return False
+    if scheme.lower() not in {"http", "https"}:
+        return True
+    return rest.lstrip("/").partition("/")[0].partition("?")[0].partition("#")[0] != "jira.example.com"
+
+
+@pytest.mark.parametrize("is_second_trip", [False, True])
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("adapter", ["mozilla_django_oidc", "allauth", "social_core"])
+def test_open_redirects(make, provider, target, is_second_trip) -> None:
+    """Wherever a link wants to send the user after the login, it is a place of this site, also after a second trip."""
+    party = make()
+    response = party.start(query={"next": target})
+    if response.status_code != 302:
+        assert EVIL not in response.headers.get("location", "")
+        return
+    url = response.headers["location"]
+    assert url.startswith(f"{ISSUER}/authorize?")
+    if is_second_trip:
+        url = sent_again(party, party.back(**provider.sign_in(url, acr=LOA1), next=target))
+    response = party.back(**provider.sign_in(url), next=target)
+    admitted(party, response)
+    assert not leads_away(response.headers["location"]), response.headers["location"]
+
+
+@pytest.mark.parametrize("target", [f"//{EVIL}", f"https://{EVIL}", "<script>alert(1)</script>"])
+def test_pages_lead_nowhere(party, acrux, target) -> None:
+    """A page that refuses has no link, no script and nothing of what the user's link said."""
+    state = query(party.begin())["state"][0]
+    response = party.back(state=state, error=target, error_description=target, error_uri=target, next=target)
+    refused(party, response, "help desk")
+    assert EVIL not in response.text
+    assert "<script" not in response.text
+    assert "href" not in response.text
+    assert "location" not in response.headers
+    assert "default-src 'none'" in response.headers["content-security-policy"]
+
+
+GARBAGE: dict[str, tuple[str, Any]] = {
+    "a token response that is a page": ("/token", httpx.Response(200, text="<html>")),
+    "a token response that is a list": ("/token", httpx.Response(200, json=[1])),
+    "a token response that is null": ("/token", httpx.Response(200, json=None)),
+    "a token endpoint that fails": ("/token", httpx.Response(500, text="x")),
+    "an ID token that is a number": ("/token", httpx.Response(200, json={"access_token": "at", "id_token": 5})),
+    "an ID token that is none": ("/token", httpx.Response(200, json={"access_token": "at", "id_token": "a.b.c"})),
+    "an ID token without dots": ("/token", httpx.Response(200, json={"access_token": "at", "id_token": "abc"})),
+    "keys that are a page": ("/jwks", httpx.Response(200, text="<html>")),
+    "keys that are a list": ("/jwks", httpx.Response(200, json=[])),
+    "keys that are none": ("/jwks", httpx.Response(200, json={"keys": ["x", {"kty": "XX", "kid": "k1"}]})),
+    "keys that fail": ("/jwks", httpx.Response(500)),
+    "a provider that is away": ("", httpx.ConnectError("refused")),
+}
+
+
+@pytest.mark.parametrize("name", GARBAGE)
+def test_garbage_from_the_provider(party, provider, acrux, name) -> None:
+    """Whatever a provider answers, the user sees the page, and nobody is signed in."""
+    url = party.begin()
+    answer = provider.sign_in(url)
+    place, said = GARBAGE[name]
+    provider.says[place] = said
+    response = party.back(**answer)
+    assert response.status_code in {403, 503}, response.text
+    assert "<h1>Not signed in</h1>" in response.text
+    assert not party.is_signed_in()
+    assert "satisfied" not in acrux.verdicts
+
+
+@pytest.mark.parametrize("said", [[1], None, {"sub": "u-2"}, {"email": "root@example.com"}])
+def test_garbage_of_the_user(party, provider, adapter, said) -> None:
+    """What is said of the user must be of the user who signed in, and of a form that can be read."""
+    if adapter in AUTHLIB:
+        pytest.skip("does not ask for it")
+    if adapter == "social_core" and said in (None, {"email": "root@example.com"}):
+        pytest.skip("the library takes the claims of the ID token then, and its subject")
+    provider.userinfo = said
+    refused(party, party.come_back(party.begin()), "answered with an error")
+
+
+@pytest.mark.parametrize("adapter", ["starlette", "flask", "django", "allauth", "social_core"])
+def test_provider_away_at_the_door(make, provider) -> None:
+    """Where nobody knows the provider's addresses the user is told to come again later."""
+    provider.says[""] = httpx.ConnectError("refused")
+    refused(make(), make().start(), "try again", status=503)
+
+
+def test_key_without_an_id(party, provider, acrux, adapter) -> None:
+    """A provider with one key need not name it (OpenID Connect Core 10.1): an honest login succeeds."""
+    if adapter == "mozilla_django_oidc":
+        pytest.skip("the library needs `kid`, unless OIDC_VERIFY_KID says otherwise")
+    answer = provider.sign_in(party.begin(), kid=None)
+    admitted(party, party.back(**answer))
+    assert acrux.verdicts == ["satisfied"]
+
+
+PROBLEMS = [
+    (httpx.Response(400, json={"code": "malformed"}), False),
+    (httpx.Response(401, json={"code": "unauthenticated"}), False),
+    (httpx.Response(403, text="no"), False),
+    (httpx.Response(404), False),
+    (httpx.Response(409, json={"code": "idempotency_conflict"}), False),
+    (httpx.Response(429, headers={"Retry-After": "1"}), False),
+    (httpx.Response(500), False),
+    (httpx.Response(302, headers={"Location": f"https://{EVIL}"}), False),
+    (httpx.Response(200, text="<html>"), False),
+    (httpx.Response(200, json={}), False),
+    (httpx.Response(200, json=[]), False),
+    (httpx.Response(204), False),
+    (httpx.Response(200, json={"verdict": "satisfied", "admit": "true", "decision_id": "x"}), False),
+    (httpx.Response(503), False),
+    (httpx.Response(503, text="<html>"), False),
+    (httpx.Response(503, json={"code": "log_unavailable", "fallback": "refuse"}), False),
+    (httpx.Response(503, json={"code": "log_unavailable", "fallback": "Ceiling"}), False),
+    (httpx.Response(503, json={"code": "log_unavailable", "fallback": "ceiling"}), True),
+    (httpx.Response(502), True),
+    (httpx.Response(504, text="<html>"), True),
+    (httpx.ConnectError("refused"), True),
+    (httpx.ReadTimeout("slow"), True),
+    (httpx.ReadError("reset"), True),
+]
+
+
+@pytest.mark.parametrize(("answered", "may_stand_in"), PROBLEMS)
+def test_bad_day_at_the_door(party, acrux, answered, may_stand_in) -> None:
+    """The ceiling stands in for Acrux where nobody answers or the operator says so; every other answer refuses."""
+    party.client.refresh()
+    acrux.answers = {"decide": answered}
+    if not may_stand_in:
+        refused(party, party.start(), "try again", status=503)
+        return
+    url = party.begin()
+    assert query(url)["acr_values"] == [LOA2]
+    again = sent_again(party, party.come_back(url, acr=LOA1))
+    admitted(party, party.come_back(again))
+
+
+@pytest.mark.parametrize(("answered", "may_stand_in"), PROBLEMS)
+def test_bad_day_at_the_callback(party, acrux, answered, may_stand_in) -> None:
+    """The same where Acrux is asked for the verdict: who was lowered is never let in, whoever judges."""
+    url = party.begin()
+    acrux.answers = {"outcome": answered}
+    if not may_stand_in:
+        refused(party, party.come_back(url), "try again", status=503)
+        return
+    again = sent_again(party, party.come_back(url, acr=LOA1))
+    admitted(party, party.come_back(again))
+    acrux.back()
+    party.client.refresh()
+    assert [report["verdict"] for report in acrux.reports] == ["downgraded", "satisfied"]
+
+
+def test_ceiling_that_denies(party, acrux) -> None:
+    """Where the ceiling is `deny` nobody is sent anywhere while Acrux is away, and that is reported."""
+    acrux.ceiling |= {"level": "deny", "authorization_params": {}, "accept": None}
+    party.client.refresh()
+    acrux.away()
+    refused(party, party.start(), "denied")
+    acrux.back()
+    party.client.refresh()
+    assert [(report["level"], report["accept"]) for report in acrux.reports] == [("deny", None)]
+
+
+def test_outage_replay(party, acrux) -> None:
+    """A decision that was used up while Acrux was away is not used again in the same process."""
+    party.client.refresh()
+    acrux.away()
+    url = party.begin()
+    copy = httpx.Cookies(party.browser.cookies)
+    admitted(party, party.come_back(url))
+    party.browser.cookies = copy
+    assert party.come_back(url).status_code == 403
+    acrux.back()
+    party.client.refresh()
+    assert [report["verdict"] for report in acrux.reports][1:] in (["satisfied"], ["satisfied", "replayed"])
+
+
+@pytest.mark.parametrize(
+    ("sent", "found"),
+    [
+        ("198.51.100.9", "198.51.100.9"),
+        ("198.51.100.9:4711", "198.51.100.9"),
+        ("[2001:db8::9]:4711", "2001:db8::9"),
+        ("2001:db8::9", "2001:db8::9"),
+        ("2001:db8::9%eth0", "2001:db8::9"),
+        ("::ffff:198.51.100.9", "198.51.100.9"),
+        ("64:ff9b::c633:6409", "198.51.100.9"),
+        ("10.6.6.6, 198.51.100.9", "198.51.100.9"),
+        ("198.51.100.9, ::ffff:10.0.0.2", "198.51.100.9"),
+        ("198.51.100.9, 10.0.0.2:80, [::ffff:10.0.0.3]", "198.51.100.9"),
+        ("10.0.0.2, unknown", None),
+        ("10.0.0.2, _hidden", None),
+        ("198.51.100.9, ", None),
+        ("198.51.100.9,evil", None),
+        ("[198.51.100.9", None),
+        ("[2001:db8::9]evil", None),
+        ("198.51.100.9:evil", None),
+        ("198.51.100.9%eth0", None),
+        ("0x0a000001", None),
+        ("010.0.0.1", None),
+        ("", None),
+    ],
+)
+def test_addresses_through_proxies(make, acrux, sent, found) -> None:
+    """Right to left through trusted proxies, in whatever form; what can't be read is unknown, never the proxy's own."""
+    make(peer="10.0.0.1", trusted_proxies=["10.0.0.0/8"]).begin(X_Forwarded_For=sent)
+    assert acrux.asked[-1].get("network") == (None if found is None else {"ip": found})
+
+
+@pytest.mark.parametrize("header", ["X_Forwarded_For", "Forwarded", "X_Real_IP", "True_Client_IP", "CF_Connecting_IP"])
+def test_addresses_that_browsers_send(make, acrux, header) -> None:
+    """Who is no trusted proxy says nothing of an address, and a trusted one only in the header that it writes."""
+    make().begin(**{header: "10.0.0.9"})
+    assert acrux.asked[-1]["network"] == {"ip": "203.0.113.7"}
+    behind = make(peer="10.0.0.1", trusted_proxies=["10.0.0.0/8"], proxy_header="forwarded")
+    behind.begin(**{header: "10.0.0.9" if header != "Forwarded" else 'for=10.0.0.9, for="[2001:db8::9]:1"'})
+    assert acrux.asked[-1].get("network") == ({"ip": "2001:db8::9"} if header == "Forwarded" else None)
+
+
+def test_lines_of_the_proxies_header(make, acrux, adapter) -> None:
+    """Every line of the header counts, in their order; a line that the user sent stands before the proxy's."""
+    party = make(peer="10.0.0.1", trusted_proxies=["10.0.0.0/8"])
+    lines = [("X-Forwarded-For", "10.0.0.9"), ("X-Forwarded-For", "198.51.100.9")]
+    if adapter != "starlette":
+        lines = [("X-Forwarded-For", "10.0.0.9, 198.51.100.9")]  # WSGI servers join the lines (RFC 3875 4.1.18)
+    party.browser.request(party.method, party.login_path, headers=lines)
+    assert acrux.asked[-1]["network"] == {"ip": "198.51.100.9"}
+
+
+@pytest.mark.parametrize("tossed", ["", "admin", "a" * 21, "a" * 65, "a b", '"' + "a" * 24 + '"', "a" * 24 + "\x0b"])
+def test_tossed_browser_cookie(make, acrux, tossed) -> None:
+    """A cookie that the adapter can't have made is replaced; one without the prefix is none."""
+    party = make()
+    header = f"__Host-acrux-browser={tossed}; acrux-browser={'b' * 32}"
+    party.browser.request(party.method, party.login_path, headers={"Cookie": header.encode()})
+    found = acrux.asked[-1]["browser"]["id"]
+    assert found not in {tossed, tossed.strip('"'), "b" * 32} or tossed.strip('"') == "a" * 24
+    assert len(found) >= 22
+
+
+def test_no_nonce(make, adapter, acrux) -> None:
+    """A request without a nonce, whose answer could belong to another login, is a mistake of the configuration."""
+    from acrux.adapters.authorization import UnusableRequestError  # noqa: PLC0415 - beside the skips
+
+    if adapter in AUTHLIB:
+        registration = {"client_kwargs": {"scope": "profile", "code_challenge_method": "S256"}}
+        party = make(registration=registration)
+    elif adapter == "mozilla_django_oidc":
+        party = make(settings={"OIDC_USE_NONCE": False})
+    else:
+        pytest.skip("always sends one")
+    with pytest.raises(UnusableRequestError):
+        party.start()
+    assert acrux.asked == []
+
+
+@pytest.mark.parametrize("adapter", AUTHLIB)
+def test_the_same_nonce_twice(make, acrux) -> None:
+    """Where an application gives two logins one nonce, each is still held to its own decision."""
+    party = make(static={"nonce": "n-1"})
+    acrux.level = "basic"
+    weak = party.begin()
+    acrux.level = "mfa"
+    strong = party.begin()
+    assert query(weak)["nonce"] == query(strong)["nonce"] == ["n-1"]
+    code = party.provider.sign_in(weak)["code"]
+    sent_again(party, party.back(code=code, state=query(strong)["state"][0]))
+    assert acrux.verdicts == ["downgraded"]
+
+
+@pytest.mark.parametrize("at", [1, 2**62, -1, None, True])
+def test_time_of_the_login(party, acrux, at) -> None:
+    """A login of long ago, of the future, or of no time is `stale`."""
+    again = sent_again(party, party.come_back(party.begin(), auth_time=at))
+    refused(party, party.come_back(again, auth_time=at), "stale")
+    assert acrux.verdicts == ["stale", "stale"]
+
+
+@pytest.mark.parametrize("at", ["now", [1], {}])
+def test_time_that_is_none(party, acrux, at) -> None:
+    """A time that is no number is `stale` too, or nothing to the library; the log has it all the same."""
+    response = party.come_back(party.begin(), auth_time=at)
+    if response.status_code == 302:
+        sent_again(party, response)
+    else:
+        refused(party, response, "were not signed in")
+    assert acrux.verdicts == ["stale"]
+
+
+@pytest.mark.parametrize("form", ["acr_values", "claims"])
+@pytest.mark.parametrize(
+    "acr", [LOA1, LOA2.upper(), f" {LOA2}", f"{LOA2}\n", f"{LOA1} {LOA2}", [LOA2], {"x": LOA2}, True]
+)
+def test_words_that_are_not_the_level(party, acrux, acr, form) -> None:
+    """However the level was stripped, lowered, doubled or moved, only its own word, exactly, is the level."""
+    if form == "claims":
+        acrux.params = {"claims": json.dumps({"id_token": {"acr": {"essential": True, "values": [LOA2]}}})}
+    response = party.come_back(party.begin(), acr=acr)
+    if response.status_code == 302:
+        response = party.come_back(sent_again(party, response), acr=acr)
+    refused(party, response, "stronger sign-in")
+    assert set(acrux.verdicts) <= {"downgraded", "missing"}
