@@ -15,7 +15,7 @@ from acrux.decisionlog.spool import Spool
 
 CALLERS = 16
 FILE_BYTES = 600_000
-ENTRY = Entry(Kind.FALLBACK, b'{"client":"' + b"x" * 900 + b'"}')
+ENTRY = Entry(Kind.UNBOUND, b'{"client":"' + b"x" * 900 + b'"}')
 
 
 def say(**fields):

@@ -311,6 +311,7 @@ def _report(decision: Decision) -> dict[str, Json]:
         "idempotency_key": uuid.uuid4().hex,
         "client": decision.client,
         "level": decision.level,
+        "policy_revision": decision.policy_revision or None,
         "decided_at": time_to_json(decision.decided_at),
         "authorization_params": dict(decision.authorization_params),
         "accept": accept_to_json(decision.accept),

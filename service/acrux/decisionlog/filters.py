@@ -17,7 +17,9 @@ NO_OUTCOME: Final = "none"
 _MAX_VALUE_CHARACTERS: Final = 512
 _UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _BOOLEANS: Final = {"true": True, "false": False}
-CHOICES: Final = ("client", "app", "level", "rule", "zone", "verdict", "user", "revision")
+KINDS: Final = ("decision", "fallback")
+"""What Acrux decided, and what callers decided in an outage and reported."""
+CHOICES: Final = ("client", "app", "level", "rule", "zone", "verdict", "user", "revision", "kind")
 """The filters that take a value, or `!` and a value."""
 PARAMETERS: Final = (*CHOICES, "shadow_differs", "from", "to")
 
@@ -81,12 +83,15 @@ class Filters:
         """The same for the database; `pseudonyms` are what a user may be stored as."""
         terms: list[Term] = []
         has_outcome: bool | None = None
+        kinds = set(KINDS)
         for name, choice in self.choices.items():
             match name:
                 case "user":
                     terms.append(Term("user_hmac", pseudonyms(choice.value), choice.excluded))
                 case "verdict" if choice.value == NO_OUTCOME:
                     has_outcome = choice.excluded
+                case "kind":
+                    kinds = kinds - {choice.value} if choice.excluded else {choice.value}
                 case _:
                     terms.append(Term(name, (choice.value,), choice.excluded))
         return Conditions(
@@ -95,6 +100,8 @@ class Filters:
             shadow_differs=self.shadow_differs,
             from_us=None if self.from_at is None else microseconds(self.from_at),
             to_us=None if self.to_at is None else microseconds(self.to_at),
+            decisions="decision" in kinds,
+            fallbacks="fallback" in kinds,
         )
 
 
@@ -109,6 +116,8 @@ def _choice(name: str, text: str) -> Choice:
         raise FilterInvalid(name, "control characters are not allowed")
     if name == "verdict" and value != NO_OUTCOME and value not in set(Verdict):
         raise FilterInvalid(name, f"one of {', '.join(Verdict)} or {NO_OUTCOME}")
+    if name == "kind" and value not in KINDS:
+        raise FilterInvalid(name, f"one of {', '.join(KINDS)}")
     return Choice(value, excluded)
 
 

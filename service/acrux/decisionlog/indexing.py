@@ -9,6 +9,7 @@ import orjson
 from acrux.decisionlog.chain import leaf_hash
 from acrux.decisionlog.reading import SpooledRow
 from acrux.decisionlog.records import Kind
+from acrux.storage.records import CALLERS_DECISION
 
 # An index entry of PostgreSQL holds some 2,700 bytes, and a key has a time and a stream besides.
 _MAX_VALUE_BYTES: Final = 2_048
@@ -117,14 +118,32 @@ def _columns(row: SpooledRow, content: Mapping[str, Any]) -> dict[str, Any]:
                 "correlation_id": content["correlation_id"],
                 "request_id": content["request_id"],
             }
+        case Kind.FALLBACK:
+            answer = content["answer"]
+            return {
+                "decision_id": content["decision_id"],
+                "client": content["client"],
+                "app": content["facts"].get("app.id"),
+                "level": answer["level"],
+                "outcome": answer["outcome"],
+                "verdict": content["verdict"],
+                "revision": answer["policy_revision"],
+                "user_hmac": content["user_hmac"],
+                "request_id": content["request_id"],
+            }
         case _:
             return {"client": content.get("client"), "revision": content.get("policy_revision")}
 
 
 def _labels(stream: str, row: SpooledRow, content: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:
-    if row.kind != Kind.DECISION:
-        return ()
-    found = {("rule", effect["id"]) for effect in content["effects"]}
+    match row.kind:
+        case Kind.DECISION:
+            found = {("rule", effect["id"]) for effect in content["effects"]}
+        case Kind.FALLBACK if content["decided_by_caller"]:
+            # What a listing of them is read off, alone and by client.
+            found = {(CALLERS_DECISION, ""), (CALLERS_DECISION, content["client"])}
+        case _:
+            return ()
     found.update([("zone", zone) for zone in content["facts"].get("network.zones", ())])
     return tuple(
         {"kind": kind, "value": value, "at_us": row.at_us, "stream": stream, "sequence": row.sequence}

@@ -7,7 +7,7 @@ import orjson
 
 from acrux.decisionlog.errors import NotOpened
 from acrux.decisionlog.recorder import ACRUX
-from acrux.decisionlog.records import from_microseconds
+from acrux.decisionlog.records import Kind, from_microseconds
 from acrux.decisionlog.sealing import Keyring
 from acrux.domain.facts import Json, format_timestamp
 
@@ -51,9 +51,10 @@ def show_decision(decision: Found, outcomes: Sequence[Found], keyring: Keyring, 
     verdict = _verdict([orjson.loads(outcome.body) for outcome in outcomes])
     return {
         "decision_id": content["decision_id"],
+        "kind": orjson.loads(decision.body)["kind"],
         **{name: answer[name] for name in _ANSWER_FIELDS},
         "decided_at": _time(answer["decided_at_us"]),
-        "expires_at": _time(answer["expires_at_us"]),
+        "expires_at": None if answer["expires_at_us"] is None else _time(answer["expires_at_us"]),
         "client": content["client"],
         "app": content["facts"].get("app.id"),
         "facts": _facts(decision, content, keyring, open_facts=open_facts),
@@ -83,6 +84,20 @@ def show_outcome(outcome: Found) -> dict[str, Json]:
         "request_id": content["request_id"],
         "receipt": _receipt(outcome),
     }
+
+
+def is_callers_decision(record: Any) -> bool:
+    """Whether a record is of a decision that a caller made in an outage."""
+    return record["kind"] == Kind.FALLBACK and record["content"].get("decided_by_caller") is True
+
+
+def is_outcome_of(record: Any, decision: Any) -> bool:
+    """Whether a record says what came back of a decision: Acrux's outcome, or the report of who made the decision."""
+    if decision["kind"] == Kind.DECISION:
+        return bool(record["kind"] == Kind.OUTCOME)
+    content = record["content"]
+    has_verdict = record["kind"] == Kind.FALLBACK and content.get("verdict") is not None
+    return has_verdict and content["client"] == decision["content"]["client"]
 
 
 def _content(found: Found) -> Any:

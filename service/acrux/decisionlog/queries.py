@@ -10,7 +10,7 @@ import orjson
 from acrux.decisionlog.cursors import PURPOSE, open_cursor, seal_cursor
 from acrux.decisionlog.errors import FilterInvalid
 from acrux.decisionlog.filters import Filters
-from acrux.decisionlog.items import Found, show_decision, show_outcome
+from acrux.decisionlog.items import Found, is_callers_decision, is_outcome_of, show_decision, show_outcome
 from acrux.decisionlog.node import NodeSpools
 from acrux.decisionlog.records import Kind
 from acrux.decisionlog.sealing import Keyring
@@ -29,7 +29,7 @@ class FoundDecision:
 
     Attributes:
         client: whose it is.
-        revision: the set that decided.
+        revision: the set that decided; None for a decision that a caller made, which had the ceiling alone.
         item: as in a listing.
         effects: every rule that matched or errored, in report mode too, as logged.
         outcomes: all that came back, in order.
@@ -37,7 +37,7 @@ class FoundDecision:
     """
 
     client: str
-    revision: str
+    revision: str | None
     item: dict[str, Json]
     effects: list[Json]
     outcomes: tuple[dict[str, Json], ...]
@@ -90,13 +90,14 @@ class Queries:
                 found.setdefault(place, Found(*place, receipt.leaf_hash, spooled.body))
         parsed = sorted(((orjson.loads(one.body), one) for one in found.values()), key=lambda pair: _recorded(pair[0]))
         decision = next((pair for pair in parsed if pair[0]["kind"] == Kind.DECISION), None)
+        decision = decision or next((pair for pair in parsed if is_callers_decision(pair[0])), None)
         if decision is None:
             return None
-        outcomes = [one for record, one in parsed if record["kind"] == Kind.OUTCOME]
         content = decision[0]["content"]
+        outcomes = [one for record, one in parsed if is_outcome_of(record, decision[0])]
         return FoundDecision(
             client=content["client"],
-            revision=content["answer"]["policy_revision"],
+            revision=content["answer"]["policy_revision"] if decision[0]["kind"] == Kind.DECISION else None,
             item=show_decision(decision[1], outcomes, self._keyring, open_facts=open_facts),
             effects=content["effects"],
             outcomes=tuple(show_outcome(outcome) for outcome in outcomes),
@@ -149,8 +150,12 @@ def _read_page(
 ) -> "tuple[list[tuple[str, Found, StoredRecord]], dict[str, list[Found]]]":
     found = [(_decision_id(one), _found(one), one) for one in records.page(transaction, conditions, limit)]
     outcomes: dict[str, list[Found]] = {}
-    for outcome in records.outcomes_of(transaction, [decision_id for decision_id, _, _ in found]):
-        outcomes.setdefault(_decision_id(outcome), []).append(_found(outcome))
+    ids = [decision_id for decision_id, _, _ in found]
+    by_id = {decision_id: orjson.loads(one.body) for decision_id, one, _ in found}
+    for outcome in (*records.outcomes_of(transaction, ids), *records.fallbacks_of(transaction, ids)):
+        decision_id = _decision_id(outcome)
+        if is_outcome_of(orjson.loads(outcome.body), by_id[decision_id]):
+            outcomes.setdefault(decision_id, []).append(_found(outcome))
     return found, outcomes
 
 

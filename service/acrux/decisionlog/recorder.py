@@ -138,9 +138,7 @@ class Recorder:
         `floor` is what was decided for the same login before (`level` and `max_age_seconds`), where it counts.
         """
         at_us = microseconds(decision.decided_at)
-        values = facts.values
-        plain = {name: value for name, value in values.items() if name in _PLAIN_FACTS}
-        sealed = {name: value for name, value in values.items() if name not in _NOT_SEALED}
+        plain, sealed = split_facts(facts.values)
         secret: dict[str, object] = {"facts": sealed} if sealed else {}
         if facts.requested_claims is not None:
             secret["requested_claims"] = facts.requested_claims
@@ -175,7 +173,7 @@ class Recorder:
         }
         if floor is not None:
             content["floor"] = floor
-        return Entry(Kind.DECISION, _dump(content), at_us, decision_id, False, idempotency)
+        return Entry(Kind.DECISION, dump(content), at_us, decision_id, False, idempotency)
 
     def outcome(self, outcome: Outcome, *, caller: Caller, idempotency: Idempotency | None = None) -> Entry:
         """The record of an outcome: filed under its decision's time and client."""
@@ -215,7 +213,7 @@ class Recorder:
             "uses_up": outcome.verdict.uses_up,
             "verdict": outcome.verdict,
         }
-        return Entry(Kind.OUTCOME, _dump(content), at_us, outcome.decision_id, outcome.verdict.uses_up, idempotency)
+        return Entry(Kind.OUTCOME, dump(content), at_us, outcome.decision_id, outcome.verdict.uses_up, idempotency)
 
 
 def _accept_to_json(accept: Accept | None) -> dict[str, object] | None:
@@ -237,7 +235,14 @@ def _effect_to_json(effect: RuleEffect) -> dict[str, object]:
     }
 
 
-def _dump(content: Mapping[str, object]) -> bytes:
+def split_facts(values: Mapping[str, FactValue]) -> tuple[dict[str, FactValue], dict[str, FactValue]]:
+    """The facts that stand in clear, and those that are sealed."""
+    plain = {name: value for name, value in values.items() if name in _PLAIN_FACTS}
+    return plain, {name: value for name, value in values.items() if name not in _NOT_SEALED}
+
+
+def dump(content: Mapping[str, object]) -> bytes:
+    """Canonical bytes of a record's content."""
     return orjson.dumps(content, default=_plain, option=_OPTIONS)
 
 

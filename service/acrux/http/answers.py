@@ -94,7 +94,12 @@ class Item(Decided):
     """A decision as it was logged, and what became of it. Facts of the user are shown to auditors only."""
 
     decision_id: DecisionId
-    expires_at: Timestamp
+    kind: Annotated[
+        Literal["decision", "fallback"],
+        Field(description="`fallback`: a caller decided at the client's ceiling in an outage, and reported it later."),
+    ]
+    policy_revision: Revision | None  # type: ignore[assignment] # unknown of a fallback that does not say
+    expires_at: Timestamp | None
     receipt: Receipt
     client: str
     app: str | None

@@ -157,6 +157,7 @@ METRICS: Final = (
 )
 ITEM: Final[dict[str, Any]] = {
     "decision_id": DECISION_ID,
+    "kind": "decision",
     **DECIDED,
     "expires_at": "2026-11-24T08:10:00.123456Z",
     "receipt": RECEIPT,

@@ -3,17 +3,20 @@
 import asyncio
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Annotated, Any, Final
 
 import orjson
 from fastapi import APIRouter, Depends, Path, Response
 from pydantic import TypeAdapter
 
-from acrux.decisionlog.records import Entry, Idempotency, Kind, event, microseconds
+from acrux.decisionlog.recorder import Caller
+from acrux.decisionlog.records import Entry, Idempotency, microseconds
+from acrux.decisionlog.reports import Report, report_entry
 from acrux.domain.decision import Verdict
-from acrux.domain.facts import Json, format_timestamp
+from acrux.domain.facts import FactValue
 from acrux.domain.identifiers import DecisionId
 from acrux.domain.request import DecideRequest
 from acrux.engine.answer import accept_to_json
@@ -71,7 +74,10 @@ async def report_fallbacks(call: Annotated[Call, Depends(caller(RELYING_PARTIES)
     names = [_known_as(call, report.client) for report in reports]
     for name in names:
         require_client(call.token, name)
-    entries = [_entry(call, f"/decisions/{number}", report) for number, report in enumerate(reports)]
+    entries = [
+        _entry(call, f"/decisions/{number}", name, report)
+        for number, (name, report) in enumerate(zip(names, reports, strict=True))
+    ]
     # Everything is looked up before anything is logged: a report that can't be dealt with now comes again whole.
     closings = [await _closing(call, name, report) for name, report in zip(names, reports, strict=True)]
     # At once, so that they share commits: a caller that gives up waiting would send them all again.
@@ -137,31 +143,33 @@ async def _closing(call: Call, client: str, report: FallbackReport) -> reported.
     return await reported.find(call, said)
 
 
-def _entry(call: Call, pointer: str, report: FallbackReport) -> Entry:
+def _entry(call: Call, pointer: str, client: str, report: FallbackReport) -> Entry:
     """The record of a report. What it says of the user is sealed, as in the record of a decision."""
-    keyring = call.services.keyring
-    facts = _facts(report, pointer)
-    user_id = None if facts is None else facts.user_id
-    content: dict[str, Json] = {
-        "accept": None if report.accept is None else report.accept.model_dump(),
-        "authorization_params": dict(report.authorization_params),
-        "client": report.client,
-        "decided_at": _time(report.decided_at, f"{pointer}/decided_at"),
-        "id": report.id,
-        "level": report.level,
-        "reason": report.reason,
-        "request_id": call.request_id,
-        "returned_acr": report.returned_acr,
-        "sealed": keyring.records(call.services.log.stream).seal_json({"facts": report.facts}, report.id),
-        "token_id": call.token.id,
-        "user_hmac": None if user_id is None else keyring.pseudonym(user_id),
-        "verdict": report.verdict,
-        "verdict_at": None if report.verdict_at is None else _time(report.verdict_at, f"{pointer}/verdict_at"),
-    }
-    return event(Kind.FALLBACK, content)
+    services = call.services
+    sent = _sent(report, pointer)
+    decided_at = _time(report.decided_at, f"{pointer}/decided_at")
+    said = Report(
+        decision_id=DecisionId(report.id),
+        client=client,
+        level=report.level,
+        decided_at=decided_at,
+        authorization_params=report.authorization_params,
+        accept=None if report.accept is None else report.accept.model_dump(),
+        reason=report.reason,
+        policy_revision=report.policy_revision,
+        sent=report.facts,
+        facts={} if sent is None else _facts(call, replace(sent, client_id=client), decided_at),
+        user_id=None if sent is None else sent.user_id,
+        verdict=None if report.verdict is None else Verdict(report.verdict),
+        verdict_at=None if report.verdict_at is None else _time(report.verdict_at, f"{pointer}/verdict_at"),
+        returned_acr=report.returned_acr,
+    )
+    correlation_id = None if sent is None else sent.correlation_id
+    by = Caller(call.request_id, correlation_id, call.token.id)
+    return report_entry(services.keyring, services.log.stream, said, by, services.clock())
 
 
-def _facts(report: FallbackReport, pointer: str) -> DecideRequest | None:
+def _sent(report: FallbackReport, pointer: str) -> DecideRequest | None:
     if report.facts is None:
         return None
     try:
@@ -170,8 +178,19 @@ def _facts(report: FallbackReport, pointer: str) -> DecideRequest | None:
         raise from_invalid(invalid, f"{pointer}/facts") from None
 
 
-def _time(text: str, pointer: str) -> str:
+def _facts(call: Call, sent: DecideRequest, decided_at: datetime) -> Mapping[str, FactValue]:
+    """What the active set makes of the login, zones and all; nothing where there is none, or it can't read it."""
+    decider = call.services.policy.active
+    if decider is None:
+        return {}
+    try:
+        return decider.compiled.builder.build(sent, decided_at).facts.values
+    except RequestInvalid:
+        return {}
+
+
+def _time(text: str, pointer: str) -> datetime:
     at = parse_timestamp(text)
     if at is None:
         raise field_problem(pointer, "expected an RFC 3339 timestamp with its zone")
-    return format_timestamp(at)
+    return at

@@ -27,7 +27,10 @@ async def decisions(
     call: Annotated[Call, Depends(caller(AUDITORS, takes_query=True))],
     query: Annotated[DecisionsQuery, Query()],
 ) -> Response:
-    """Decisions, the newest first. A value after `!` excludes; `verdict=none` finds logins that never came back."""
+    """Decisions, the newest first. A value after `!` excludes; `verdict=none` finds logins that never came back.
+
+    What callers decided in an outage, and reported, is among them, marked by `kind`; `kind=decision` leaves it out.
+    """
     parameters = query.model_dump(exclude_unset=True, by_alias=True, exclude={"limit", "cursor"})
     try:
         filters = Filters.parse(parameters)
@@ -68,13 +71,16 @@ def _queries(call: Call) -> Queries:
 
 
 async def _rules_as_decided(call: Call, found: FoundDecision) -> list[dict[str, Any]] | None:
+    if found.revision is None:
+        return []
     held = call.services.policy.held(found.revision)
     if held is not None:
         rules: _Rules | None = {rule.id: rule for rule in held.compiled.checked.rules}
     else:
         # Reading an old set takes CPU from the logins.
         async with call.one_set:
-            rules = await from_database(lambda: _stored_rules(call.services.database, found.revision))
+            revision = found.revision
+            rules = await from_database(lambda: _stored_rules(call.services.database, revision))
     if rules is None:
         return None
     names = [effect["id"] for effect in found.effects if isinstance(effect, dict)]

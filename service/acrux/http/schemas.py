@@ -138,6 +138,9 @@ class DecisionsQuery(Shape):
     zone: Choice = Field("", description="A zone of the address.")
     user: Choice = Field("", description="A user's id.")
     revision: Choice = Field("", description="The policy set that decided.")
+    kind: Annotated[str, Field(pattern="^!?(decision|fallback)$")] = Field(
+        "", description="`decision`: what Acrux decided; `fallback`: what callers decided in an outage, and reported."
+    )
     shadow_differs: Annotated[str, Field(pattern="^(true|false)$")] = Field(
         "", description="Whether rules in report mode would have changed the level."
     )
@@ -185,6 +188,7 @@ class FallbackReport(Shape):
     authorization_params: Annotated[dict[Text, LongText], Field(max_length=20)]
     accept: SentAccept | None
     reason: Text
+    policy_revision: Annotated[str, Field(strict=True, pattern=REVISION_PATTERN)] | None = None
     facts: DecideBody | None = None
     verdict: Verdict | None = None
     verdict_at: SentTimestamp | None = None

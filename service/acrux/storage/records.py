@@ -13,7 +13,10 @@ from acrux.storage.tables import IS_DECISION, LABELS, RECORDS
 
 COLUMN_FILTERS: Final = frozenset({"client", "app", "level", "revision", "user_hmac"})
 LABEL_FILTERS: Final = frozenset({"rule", "zone"})
+CALLERS_DECISION: Final = "callers_decision"
+"""The label of decisions that callers made in an outage: once with the empty value, once with the client's."""
 _OUTCOME: Final = "outcome"
+_FALLBACK: Final = "fallback"
 
 
 class Key(NamedTuple):
@@ -64,6 +67,8 @@ class Conditions:
         shadow_differs: whether the shadow level must, or must not, differ; None for either.
         from_us: the earliest time, inclusive.
         to_us: the end of the time, exclusive.
+        decisions: whether what Acrux decided is among them.
+        fallbacks: whether what callers decided in an outage, and reported, is among them.
     """
 
     terms: tuple[Term, ...] = ()
@@ -71,6 +76,8 @@ class Conditions:
     shadow_differs: bool | None = None
     from_us: int | None = None
     to_us: int | None = None
+    decisions: bool = True
+    fallbacks: bool = True
     # INVARIANT (newest first): pages go by (at_us, stream, sequence), descending.
     before: Key | None = field(default=None)
 
@@ -110,7 +117,43 @@ def outcomes_of(transaction: Transaction, decision_ids: Iterable[str]) -> list[S
 
 def page(transaction: Transaction, conditions: Conditions, limit: int) -> list[StoredRecord]:
     """Up to `limit` decisions that fit, newest first, from just after `conditions.before`."""
-    return [StoredRecord._make(row) for row in transaction.execute(page_statement(conditions, limit))]
+    statements = []
+    if conditions.decisions:
+        statements.append(page_statement(conditions, limit))
+    # No rule was asked in an outage, and no set in report mode.
+    has_rule = any(term.name == "rule" and not term.excluded for term in conditions.terms)
+    if conditions.fallbacks and not has_rule and conditions.shadow_differs is not True:
+        statements.append(fallbacks_statement(conditions, limit))
+    found = [StoredRecord._make(row) for statement in statements for row in transaction.execute(statement)]
+    return sorted(found, key=lambda record: record.key, reverse=True)[:limit]
+
+
+def fallbacks_of(transaction: Transaction, decision_ids: Iterable[str]) -> list[StoredRecord]:
+    """The reports with a verdict about decisions that callers made, in the order of their recording."""
+    statement = (
+        sa.select(*_FOUND)
+        .where(
+            RECORDS.c.decision_id.in_(list(decision_ids)), RECORDS.c.kind == _FALLBACK, RECORDS.c.verdict.is_not(None)
+        )
+        .order_by(RECORDS.c.recorded_at_us, RECORDS.c.stream, RECORDS.c.sequence)
+    )
+    return [StoredRecord._make(row) for row in transaction.execute(statement)]
+
+
+def fallbacks_statement(conditions: Conditions, limit: int) -> sa.Select[tuple[int, str, int, bytes, bytes]]:
+    """As `page_statement`, of decisions that callers made: read straight off their labels."""
+    terms = list(conditions.terms)
+    leading = next((term for term in terms if term.name == "client" and not term.excluded), None)
+    value = ""
+    if leading is not None and len(leading.values) == 1:
+        terms.remove(leading)
+        (value,) = leading.values
+    wheres = [LABELS.c.kind == CALLERS_DECISION, LABELS.c.value == value]
+    wheres += [_condition(term, _FALLBACK) for term in terms]
+    if conditions.has_outcome is not None:
+        wheres.append(_signed(_has_outcome((), _FALLBACK), excluded=not conditions.has_outcome))
+    source = LABELS.join(RECORDS, _same_record(LABELS))
+    return _in_order(source, _place(LABELS), wheres, conditions, limit)
 
 
 def page_statement(conditions: Conditions, limit: int) -> sa.Select[tuple[int, str, int, bytes, bytes]]:
@@ -126,13 +169,23 @@ def page_statement(conditions: Conditions, limit: int) -> sa.Select[tuple[int, s
         source = LABELS.join(RECORDS, _same_record(LABELS))
         place = _place(LABELS)
         wheres += [LABELS.c.kind == leading.name, LABELS.c.value == leading.values[0]]
-    at_us = place[0]
-    wheres += [_condition(term) for term in terms]
+    wheres += [_condition(term, _OUTCOME) for term in terms]
     if conditions.has_outcome is not None:
-        wheres.append(_signed(_has_outcome(()), excluded=not conditions.has_outcome))
+        wheres.append(_signed(_has_outcome((), _OUTCOME), excluded=not conditions.has_outcome))
     if conditions.shadow_differs is not None:
         differs = RECORDS.c.shadow_differs
         wheres.append(differs if conditions.shadow_differs else sa.not_(differs))
+    return _in_order(source, place, wheres, conditions, limit)
+
+
+def _in_order(
+    source: sa.FromClause,
+    place: tuple[sa.Column[int], sa.Column[str], sa.Column[int]],
+    wheres: list[ColumnElement[bool]],
+    conditions: Conditions,
+    limit: int,
+) -> sa.Select[tuple[int, str, int, bytes, bytes]]:
+    at_us = place[0]
     if conditions.from_us is not None:
         wheres.append(at_us >= conditions.from_us)
     if conditions.to_us is not None:
@@ -157,7 +210,7 @@ def _same_record(labels: sa.FromClause) -> ColumnElement[bool]:
     )
 
 
-def _condition(term: Term) -> ColumnElement[bool]:
+def _condition(term: Term, verdict_kind: str) -> ColumnElement[bool]:
     if term.name in COLUMN_FILTERS:
         column = RECORDS.c[term.name]
         fits = column == term.values[0] if len(term.values) == 1 else column.in_(term.values)
@@ -166,12 +219,14 @@ def _condition(term: Term) -> ColumnElement[bool]:
         labels = LABELS.alias()
         has_label = sa.exists().where(_same_record(labels), labels.c.kind == term.name, labels.c.value.in_(term.values))
         return _signed(has_label, excluded=term.excluded)
-    return _signed(_has_outcome(term.values), excluded=term.excluded)
+    return _signed(_has_outcome(term.values, verdict_kind), excluded=term.excluded)
 
 
-def _has_outcome(verdicts: tuple[str, ...]) -> sa.Exists:
+def _has_outcome(verdicts: tuple[str, ...], kind: str) -> sa.Exists:
     outcomes = RECORDS.alias()
-    found = sa.exists().where(outcomes.c.decision_id == RECORDS.c.decision_id, outcomes.c.kind == _OUTCOME)
+    found = sa.exists().where(outcomes.c.decision_id == RECORDS.c.decision_id, outcomes.c.kind == kind)
+    if kind == _FALLBACK:
+        found = found.where(outcomes.c.client == RECORDS.c.client, outcomes.c.verdict.is_not(None))
     return found.where(outcomes.c.verdict.in_(verdicts)) if verdicts else found
 
 

@@ -54,6 +54,7 @@ class Node:
         self.stream = str(uuid7())
         self.writer = LogWriter(Spool(directory / "spool", self.stream), node=directory.name, clock=clock)
         self.writer.start()
+        self.keyring = keyring
         self.recorder = Recorder(keyring, self.stream)
         self.clashes = []
         self.shipped = []

@@ -11,13 +11,15 @@ from sqlalchemy import text
 from acrux.decisionlog.errors import CursorInvalid, FilterInvalid
 from acrux.decisionlog.filters import Filters
 from acrux.decisionlog.queries import MAX_LIMIT, Queries
+from acrux.decisionlog.recorder import Caller
+from acrux.decisionlog.reports import Report, report_entry
 from acrux.decisionlog.sealing import Keyring
 from acrux.domain.decision import Verdict
 from acrux.storage.records import Conditions, Term, page_statement
 
 START = datetime(2026, 11, 24, 8, 0, 0, 123456, tzinfo=UTC)
 ITEM_FIELDS = {
-    "decision_id", "outcome", "level", "authorization_params", "accept", "rules", "reason", "requested_level",
+    "decision_id", "kind", "outcome", "level", "authorization_params", "accept", "rules", "reason", "requested_level",
     "shadow_level", "policy_revision", "decided_at", "expires_at", "receipt", "client", "app", "facts", "zones",
     "errored_rules", "verdict", "verdict_at", "returned_acr", "correlation_id", "request_id",
 }  # fmt: skip
@@ -101,6 +103,61 @@ def test_each_filter_finds_its_decisions(node):
     assert listed(node, rule="a", zone="office", client="jira") == [one]
     assert listed(node, rule="a", zone="!office") == []
     assert listed(node, client="nobody") == []
+
+
+def reported(node, number, **more):
+    """A caller's report of an outage, in the log."""
+    said = {
+        "decision_id": f"5f1c4a52-0f5b-4c6e-9f0d-00000000000{number}",
+        "client": "jira",
+        "level": "mfa",
+        "decided_at": START + timedelta(seconds=number),
+        "authorization_params": {"acr_values": "urn:example:loa:2"},
+        "accept": {"claim": "acr", "values": ["urn:example:loa:2"], "max_age_seconds": None},
+        "reason": "timed out",
+        "policy_revision": None,
+        "sent": {"client": "jira"},
+        "facts": {"network.zones": ("office",), "network.ip": "203.0.113.9", "user.id": "u-1"},
+        "user_id": "u-1",
+        "verdict": None,
+        "verdict_at": None,
+        "returned_acr": None,
+        **more,
+    }
+    now = START + timedelta(hours=1)
+    node.writer.append_blocking(report_entry(node.keyring, node.stream, Report(**said), Caller(), now))
+    return said["decision_id"]
+
+
+def test_what_callers_decided_is_listed_too(node):
+    """Pages go through both kinds in the order of their times, each filter fits both, and a verdict is the caller's."""
+    expected = []
+    for number in range(6):
+        if number % 2:
+            expected.append(node.decide(at=START + timedelta(seconds=number), client="jira", rules=("a",))[0])
+        else:
+            expected.append(reported(node, number))
+    reported(node, 2, sent=None, facts={}, verdict=Verdict.DOWNGRADED, verdict_at=START, returned_acr="x")
+    reported(node, 4, client="wiki", sent=None, facts={}, verdict=Verdict.SATISFIED, verdict_at=START)
+    node.ship()
+    expected.reverse()
+    found, cursor = [], None
+    while len(found) < len(expected):
+        page = node.queries.list(Filters({}), open_facts=True, limit=2, cursor=cursor)
+        found += ids(page)
+        cursor = page.next_cursor
+    assert (found, cursor) == (expected, None)
+    made = expected[1::2]
+    assert listed(node, kind="fallback") == listed(node, kind="!decision") == made
+    assert listed(node, kind="decision") == listed(node, rule="a") == expected[::2]
+    assert listed(node, client="jira", zone="office") == expected
+    assert listed(node, client="!jira") == listed(node, zone="!office") == []
+    assert listed(node, user="u-1") == made
+    assert listed(node, verdict="downgraded") == [made[1]]
+    assert listed(node, verdict="!none") == [made[1]]
+    assert listed(node, verdict="satisfied") == []
+    found = node.queries.find(made[1], open_facts=True)
+    assert (found.item["verdict"], found.item["facts"]["user.id"], found.revision) == ("downgraded", "u-1", None)
 
 
 def test_time_is_filtered_from_inclusive_to_exclusive(node):

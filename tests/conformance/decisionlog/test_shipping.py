@@ -292,7 +292,7 @@ def test_many_batches_arrive_in_order(node, database, run):
     """More rows than one batch holds arrive densely, and the spool's WAL is written back on the way."""
 
     async def many():
-        entries = [Entry(Kind.FALLBACK, b'{"client":"jira"}') for _ in range(2_500)]
+        entries = [Entry(Kind.UNBOUND, b'{"client":"jira"}') for _ in range(2_500)]
         futures = [node.writer.submit(entry) for entry in entries]
         return [await future for future in futures]
 
@@ -340,7 +340,7 @@ def test_a_row_that_the_database_refuses_enters_bare(node, database, monkeypatch
     """A row that only the database finds fault with enters without searchable columns; its neighbours keep theirs."""
     names = ["a", "b", "poison", "c", "d"]
     for name in names:
-        node.writer.append_blocking(Entry(Kind.FALLBACK, b'{"client":"%b"}' % name.encode()))
+        node.writer.append_blocking(Entry(Kind.UNBOUND, b'{"client":"%b"}' % name.encode()))
     insert = records.insert_records
 
     def refusing(transaction, rows):

@@ -8,7 +8,7 @@ import orjson
 import pytest
 from http_bed import NOW, POLICY
 
-from acrux.decisionlog.records import Kind
+from acrux.decisionlog.records import Kind, from_microseconds
 from acrux.domain.identifiers import Revision
 from acrux.wiring.services import NodeStatus, PolicyFailure, ReloadReport, ServiceSettings
 
@@ -155,7 +155,7 @@ async def test_fallbacks_are_logged_with_the_user_sealed(bed):
     assert first["kind"] == Kind.FALLBACK
     assert b"u-1" not in bodies[receipts[0]["leaf_hash"]]
     assert first["content"]["user_hmac"] == bed.services.keyring.pseudonym("u-1")
-    assert second["content"]["verdict_at"] == "2026-11-24T07:31:00.000000Z"
+    assert from_microseconds(second["content"]["judged_at_us"]).isoformat() == "2026-11-24T07:31:00+00:00"
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import pytest
 from acrux.decisionlog.filters import CHOICES, Filters
 from acrux.storage import migrate
 from acrux.storage.database import Database
-from acrux.storage.records import page_statement
+from acrux.storage.records import fallbacks_statement, page_statement
 
 
 @pytest.fixture
@@ -21,8 +21,20 @@ def database(tmp_path):
 def test_a_listing_reads_an_index_in_order(database, parameter):
     """No single filter makes the database read the whole table or sort: each listing is read off an index."""
     value = {"verdict": "satisfied", "shadow_differs": "true", "from": "2026-01-01", "to": "2026-01-01"}
+    value["kind"] = "decision"
     filters = Filters.parse({} if parameter is None else {parameter: value.get(parameter, "x")})
-    statement = page_statement(filters.conditions(lambda user: (user,)), 50)
+    _reads_an_index(database, page_statement(filters.conditions(lambda user: (user,)), 50))
+
+
+@pytest.mark.parametrize("parameter", [*CHOICES, "from", "to", None])
+def test_a_listing_of_callers_decisions_reads_an_index_in_order(database, parameter):
+    """So is the part of it that callers decided: off the labels, by client too."""
+    value = {"verdict": "satisfied", "from": "2026-01-01", "to": "2026-01-01", "kind": "fallback"}
+    filters = Filters.parse({} if parameter is None else {parameter: value.get(parameter, "x")})
+    _reads_an_index(database, fallbacks_statement(filters.conditions(lambda user: (user,)), 50))
+
+
+def _reads_an_index(database, statement):
     compiled = str(statement.compile(database._engine, compile_kwargs={"literal_binds": True}))
     plan = database.read(lambda transaction: transaction.exec_driver_sql(f"EXPLAIN QUERY PLAN {compiled}").all())
     steps = [row[3] for row in plan]
