@@ -25,7 +25,7 @@ def refused(party: Party, response: httpx.Response, cause: str, *, status: int =
 
 
 def admitted(party: Party, response: httpx.Response) -> None:
-    assert response.status_code in {200, 302}, response.text
+    assert response.status_code in {200, 302, 307}, response.text
     assert not response.headers.get("location", "").startswith(ISSUER)
     assert party.is_signed_in()
 
