@@ -23,9 +23,14 @@ from acrux.client.values import Json
 ERROR = "insufficient_user_authentication"
 """RFC 9470 section 3."""
 _SESSION_MEMBER = "acrux-step-up"
-# RFC 9110 section 5.6: `name=token` or `name="quoted"`; and an authentication scheme, which no `=` follows.
-_PARAM = re.compile(r'([A-Za-z0-9_-]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s",]*))')
-_CHALLENGE = re.compile(r'(?:^|,)\s*(?i:Bearer|DPoP)\s+((?:"(?:[^"\\]|\\.)*"|[^"])*)')
+# RFC 9110 sections 5.6 and 11.6.1: parameters, `name=token` or `name="quoted"`, belong to the scheme before them, which
+# no `=` follows.
+_PART = re.compile(
+    r"""(?:([!#$%&'*+.^_`|~0-9A-Za-z-]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s",]*))(?=[\s,]|$)"""
+    r"""|([!#$%&'*+.^_`|~0-9A-Za-z-]+)(?=[\s,]|$))"""
+)
+_BETWEEN = re.compile(r"[\s,]*")
+_SCHEMES = frozenset({"bearer", "dpop"})
 _MAX_HEADER_CHARACTERS = 4096
 _MAX_AGE = re.compile(r"[0-9]{1,10}")
 
@@ -151,18 +156,38 @@ class StepUp:
 
 def read_challenge(www_authenticate: str) -> dict[str, str] | None:
     """The parameters that a challenge of RFC 9470 asks for; None if the header has no such challenge."""
-    for challenge in _CHALLENGE.findall(www_authenticate[:_MAX_HEADER_CHARACTERS]):
-        members = {
-            name.lower(): re.sub(r"\\(.)", r"\1", quoted) if quoted else bare
-            for name, quoted, bare in _PARAM.findall(challenge)
-        }
-        if members.get("error") != ERROR:
+    for scheme, members in _challenges(www_authenticate[:_MAX_HEADER_CHARACTERS]):
+        if scheme not in _SCHEMES or members.get("error") != ERROR:
             continue
         found = {"acr_values": " ".join(members.get("acr_values", "").split()), "max_age": members.get("max_age", "")}
         if not _MAX_AGE.fullmatch(found["max_age"]):
             found["max_age"] = ""
         return {name: value for name, value in found.items() if value}
     return None
+
+
+def _challenges(text: str) -> list[tuple[str, dict[str, str]]]:
+    """The challenges of a header, each with its own parameters; what comes after a quote left open is not read."""
+    found: list[tuple[str, dict[str, str]]] = []
+    place = 0
+    while place < len(text):
+        between = _BETWEEN.match(text, place)
+        place = place if between is None else between.end()
+        part = _PART.match(text, place)
+        if part is None:
+            unread, comma, _ = text[place:].partition(",")
+            if not comma or '"' in unread:
+                break
+            place += len(unread) + 1
+            continue
+        name, quoted, bare, scheme = part.groups()
+        if scheme is not None:
+            found.append((scheme.lower(), {}))
+        elif found:
+            value = bare if quoted is None else re.sub(r"\\(.)", r"\1", quoted)
+            found[-1][1].setdefault(name.lower(), value)
+        place = part.end()
+    return found
 
 
 _DESCRIPTIONS = {

@@ -131,6 +131,17 @@ def test_answer_of_an_api() -> None:
         ('Bearer error="insufficient_user_authentication", max_age="soon"', {}),
         ('Bearer error="insufficient_user_authentication", max_age="-5"', {}),
         ('Bearer error="insufficient_user_authentication", acr_values="a\\"b"', {"acr_values": 'a"b'}),
+        # Each challenge has its own parameters.
+        ('Bearer error="invalid_token", DPoP error=insufficient_user_authentication, max_age=5', {"max_age": "5"}),
+        ('DPoP error="insufficient_user_authentication", max_age=5, Bearer error="x", max_age=9', {"max_age": "5"}),
+        ('Bearer acr_values="low", DPoP error="insufficient_user_authentication"', {}),
+        ('Digest error="insufficient_user_authentication", Bearer realm="r"', None),
+        ('Negotiate, Bearer error="insufficient_user_authentication", max_age=5', {"max_age": "5"}),
+        ('Negotiate YII/a==, Bearer error="insufficient_user_authentication", max_age=5', {"max_age": "5"}),
+        ('Bearer error="insufficient_user_authentication", max_age="5", max_age="9"', {"max_age": "5"}),
+        ('Bearer error="insufficient_user_authentication", realm="unclosed, acr_values=low', {}),
+        ('Bearer realm="a, Bearer error=insufficient_user_authentication, acr_values=low"', None),
+        ('Bearer error="insufficient_user_authentication", acr_values="x"evil="y"', {}),
     ],
 )
 def test_reading(header, params) -> None:
