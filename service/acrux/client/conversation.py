@@ -209,8 +209,10 @@ class Conversations:
         for client in tuple(self.clients):
             if time.monotonic() >= self._next_try_seconds.get(client, float("-inf")):
                 yield self._keep_ceiling(client, interval_seconds)
-        if len(self.reports):
+        while waiting_count := len(self.reports):
             yield self.deliver()
+            if len(self.reports) >= waiting_count:
+                return
 
     def deliver(self) -> Conversation[None]:
         """Reports once; raises nothing, and what fails is logged."""

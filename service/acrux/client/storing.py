@@ -25,7 +25,8 @@ from acrux.client.values import Ceiling, Json
 if sys.platform != "win32":  # pragma: no branch - there, files of dead processes are adopted without a lock
     import fcntl
 
-MAX_REPORTS = 1000
+MAX_REPORTS = 10_000
+"""Some hours of an outage of a busy application; about 1 KiB each."""
 MAX_CEILINGS = 100
 _LOG = logging.getLogger("acrux.client")
 

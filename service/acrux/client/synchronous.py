@@ -180,6 +180,8 @@ class AcruxClient:
         while True:
             for conversation in self._conversations.due(self._interval_seconds):
                 self._hold(conversation, max(self._timeout_seconds, UNHURRIED_SECONDS))
+                if self._stop.is_set():
+                    return
             if self._stop.wait(min(TICK_SECONDS, self._interval_seconds)):
                 return
 

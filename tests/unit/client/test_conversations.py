@@ -8,6 +8,7 @@ import socket
 import stat
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import httpx
@@ -647,8 +648,9 @@ async def test_files_that_cannot_be_cleared(make, service, tmp_path, monkeypatch
     assert len(client.made._conversations.reports) == 0
 
 
-async def test_more_left_than_can_be_kept(make, tmp_path, caplog) -> None:
+async def test_more_left_than_can_be_kept(make, tmp_path, caplog, monkeypatch) -> None:
     """What dead processes left is bounded too, and the log names what is dropped."""
+    monkeypatch.setattr("acrux.client.storing.MAX_REPORTS", 1000)
     left = tmp_path / "acrux.json.reports" / "old.ndjson"
     left.parent.mkdir()
     left.write_text("".join(json.dumps({"id": f"r-{number}"}) + "\n" for number in range(1002)))
@@ -868,3 +870,61 @@ def test_fork(service, tmp_path) -> None:
     assert len(list((tmp_path / "acrux.json.reports").iterdir())) == 2
     client.close()
     assert not [thread for thread in threading.enumerate() if thread.name == "acrux-client"]
+
+
+def test_everybody_at_once_in_an_outage(service, tmp_path) -> None:
+    """Many threads in an outage each have the ceiling and their own decision; afterwards each is reported once."""
+    client = AcruxClient(
+        "https://acrux.example.com",
+        "acrux_t",
+        client="jira",
+        cache_path=tmp_path / "acrux.json",
+        transport=httpx.MockTransport(service),
+        timeout_seconds=30,
+    )
+    client.refresh()
+    service.answer_all(httpx.ConnectError("refused"))
+    with ThreadPoolExecutor(16) as pool:
+        decisions = list(pool.map(lambda number: client.decide(nonce=str(number)), range(200)))
+        verdicts = list(
+            pool.map(
+                lambda pair: client.outcome(pair[1], id_token=TOKEN, claims=claims(nonce=str(pair[0]))),
+                enumerate(decisions),
+            )
+        )
+    assert all(decision.fallback for decision in decisions)
+    assert len({decision.id for decision in decisions}) == 200
+    assert [verdict.name for verdict in verdicts] == ["satisfied"] * 200
+    service.answers["fallback"], service.answers["fallbacks"] = CEILING, {"receipts": []}
+    service.calls.clear()
+    client.close()
+    known = {report["idempotency_key"]: report for report in service.reports()}
+    left = AcruxClient(
+        "https://acrux.example.com",
+        "acrux_t",
+        client="jira",
+        cache_path=tmp_path / "acrux.json",
+        transport=httpx.MockTransport(service),
+    )
+    left.refresh()
+    known |= {report["idempotency_key"]: report for report in service.reports()}
+    assert len(known) == 400
+    assert all(len(body["decisions"]) <= 20 for body in service.bodies("fallbacks"))
+    left.close()
+
+
+def test_a_long_queue_is_delivered_in_one_go(service, monkeypatch) -> None:
+    """When Acrux is back the reports follow each other; what it does not take ends the round."""
+    monkeypatch.setattr(AcruxClient, "start", lambda _: None)
+    client = AcruxClient("https://acrux.example.com", "acrux_t", transport=httpx.MockTransport(service))
+    for number in range(90):
+        client._conversations.reports.add({"id": str(number)})
+    service.answers["fallbacks"] = [{"receipts": []}, {"receipts": []}, httpx.ConnectError("refused")]
+    for conversation in client._conversations.due(3600):
+        client._hold(conversation)
+    assert len(client._conversations.reports) == 50
+    service.answers["fallbacks"] = {"receipts": []}
+    for conversation in client._conversations.due(3600):
+        client._hold(conversation)
+    assert len(client._conversations.reports) == 0
+    client.close()
