@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -63,6 +64,14 @@ def test_outage(company: Company) -> None:
         ],
         key=str,
     )
+
+    # And an auditor finds them beside what Acrux decided; a help desk by the id on the page.
+    shown = re.search(r"decision ([0-9a-f-]{36})", page.response.text)
+    assert shown is not None
+    newest = company.service.newest("jira", verdict="downgraded")
+    assert (newest["decision_id"], newest["kind"], newest["outcome"]) == (shown[1], "fallback", "step_up")
+    (outcome,) = company.service.decision(shown[1])["outcomes"]
+    assert (outcome["verdict"], outcome["judged_by"], outcome["returned_acr"]) == ("downgraded", "caller", PASSWORD_ACR)
 
 
 def test_outage_between_redirect_and_callback(company: Company) -> None:
