@@ -17,6 +17,7 @@ from acrux.adapters.authlib_rules import (
     make_room,
     params_again,
     params_of_login,
+    require_issuer,
     state_of,
     with_issuer,
 )
@@ -71,6 +72,7 @@ class AuthlibGate(Gate[_Request]):
             begun = registration.create_authorization_url(redirect_uri, **params)
         except RequestException as failure:
             raise self.provider_away(failure) from failure
+        require_issuer(registration.server_metadata)
         trip = self.begin(request, begun["url"], registration.client_id, params=params_of_login(params), after=after)
         kept = state_of(begun, trip.login, redirect_uri)
         make_room(session, registration.name, kept, COOKIE_CHARACTERS if in_cookie else SESSION_CHARACTERS)
@@ -107,7 +109,9 @@ class AuthlibGate(Gate[_Request]):
         kept = registration.framework.get_state_data(session, state) if state else None
         login = login_of(kept)
         if kept is None or login is None:
-            registration.framework.clear_state_data(session, state)
+            # What is not there needs no clearing: a cache may not take whatever somebody calls a state for a key.
+            if kept is not None:
+                registration.framework.clear_state_data(session, state)
             raise self.not_under_way()
         try:
             metadata = registration.load_server_metadata()

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping, MutableMapping
 from typing import Any
 
+from acrux.adapters.authorization import UnusableRequestError
 from acrux.adapters.logins import STATE_MEMBER, Login, login_from_state, nonce_again
 from acrux.client import Verdict
 
@@ -35,6 +36,18 @@ def state_of(begun: Mapping[str, Any], login: Login, redirect_uri: str | None) -
 def login_of(kept: object) -> Login | None:
     """The login in Authlib's state; None if it was not begun through the adapter."""
     return login_from_state(kept.get(STATE_MEMBER), kept.get("nonce")) if isinstance(kept, dict) else None
+
+
+def require_issuer(metadata: Mapping[str, Any]) -> None:
+    """Nobody is sent to a provider whose answers could not be told from another's while Acrux is away.
+
+    Raises:
+        UnusableRequestError: the registration does not know its issuer.
+    """
+    if not metadata.get("issuer"):
+        raise UnusableRequestError(
+            "the registration names no `issuer`: give it `server_metadata_url=`, or `issuer=` beside its endpoints"
+        )
 
 
 def with_issuer(options: dict[str, Any], metadata: Mapping[str, Any]) -> dict[str, Any]:

@@ -41,6 +41,17 @@ class AcruxLogins:
     INVARIANT (nobody unjudged): `do_auth` runs the pipeline only after a verdict that admits.
     """
 
+    def __init_subclass__(cls, **keywords: Any) -> None:
+        """Refuses a class in which the library's methods come first: it would ask nobody, and nobody would notice.
+
+        Raises:
+            TypeError: it is such a class.
+        """
+        super().__init_subclass__(**keywords)
+        order = cls.__mro__
+        if OpenIdConnectAuth in order and order.index(OpenIdConnectAuth) < order.index(AcruxLogins):
+            raise TypeError(f"`AcruxLogins` must stand before the backend: class {cls.__name__}(AcruxLogins, ...)")
+
     _after: TripNeededError | None = None
     _trip: Trip | None = None
     _returned: object = None

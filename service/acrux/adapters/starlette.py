@@ -23,6 +23,7 @@ from acrux.adapters.authlib_rules import (
     login_of,
     params_again,
     params_of_login,
+    require_issuer,
     state_of,
     with_issuer,
 )
@@ -217,6 +218,7 @@ class StarletteAcrux:
             begun = await registration.create_authorization_url(redirect_uri, **params)
         except (HTTPError, JSONDecodeError) as failure:
             raise self._provider_away(failure, "") from failure
+        require_issuer(registration.server_metadata)
         asked, nonce = read_asked(begun["url"]), _nonce(begun)
         browser = browser_of(self._connection(request), self._cookie)
         decision = retry
@@ -243,7 +245,9 @@ class StarletteAcrux:
         kept = await registration.framework.get_state_data(request.session, state) if state else None
         login = login_of(kept)
         if kept is None or login is None:
-            await registration.framework.clear_state_data(request.session, state)
+            # What is not there needs no clearing: a cache may not take whatever somebody calls a state for a key.
+            if kept is not None:
+                await registration.framework.clear_state_data(request.session, state)
             _LOG.warning("a login is refused: the provider's answer belongs to none that is under way in this session")
             raise LoginRefused(Refusal(Cause.NO_LOGIN, help_desk=self._help_desk))
         return kept.get("redirect_uri"), login

@@ -9,6 +9,8 @@ import pytest
 from sites.laws import ISSUER, admitted, query, refused, sent_again
 from sites.party import AUTHLIB
 
+from acrux.adapters.authorization import UnusableRequestError
+
 LOA1, LOA2 = "urn:example:loa:1", "urn:example:loa:2"
 EVIL = "evil.example.com"
 pytestmark = pytest.mark.usefixtures("requests_reach")
@@ -154,10 +156,9 @@ def test_abandoned_logins(party, adapter, acrux, monkeypatch) -> None:
     decide, longest = acrux.decide, secrets.token_urlsafe(1536)
     monkeypatch.setattr(acrux, "decide", lambda body: {**decide(body), "ticket": longest})
     for _ in range(12):
-        party.begin()
+        url = party.begin()
         assert all(len(f"{cookie.name}={cookie.value}") < 4000 for cookie in party.browser.cookies.jar)
-    monkeypatch.undo()
-    monkeypatch.setattr(acrux, "decide", decide)
+    party.back(state=query(url)["state"][0], error="access_denied")
 
 
 @pytest.mark.parametrize("adapter", AUTHLIB)
@@ -496,8 +497,6 @@ def test_tossed_browser_cookie(make, acrux, tossed) -> None:
 
 def test_no_nonce(make, adapter, acrux) -> None:
     """A request without a nonce, whose answer could belong to another login, is a mistake of the configuration."""
-    from acrux.adapters.authorization import UnusableRequestError  # noqa: PLC0415 - beside the skips
-
     if adapter in AUTHLIB:
         registration = {"client_kwargs": {"scope": "profile", "code_challenge_method": "S256"}}
         party = make(registration=registration)
@@ -556,3 +555,83 @@ def test_words_that_are_not_the_level(party, acrux, acr, form) -> None:
         response = party.come_back(sent_again(party, response), acr=acr)
     refused(party, response, "stronger sign-in")
     assert set(acrux.verdicts) <= {"downgraded", "missing"}
+
+
+@pytest.mark.parametrize("adapter", AUTHLIB)
+def test_registration_that_names_no_issuer(make, provider, acrux) -> None:
+    """Without an issuer another provider's token could not be told from this one's while Acrux is away."""
+    endpoints = {
+        "server_metadata_url": None,
+        "authorize_url": f"{ISSUER}/authorize",
+        "access_token_url": f"{ISSUER}/token",
+        "jwks_uri": f"{ISSUER}/jwks",
+        "id_token_signing_alg_values_supported": ["ES256"],
+    }
+    with pytest.raises(UnusableRequestError, match="issuer"):
+        make(registration=endpoints).start()
+    assert acrux.asked == []
+    party = make(registration={**endpoints, "issuer": ISSUER})
+    party.client.refresh()
+    acrux.away()
+    refused(party, party.come_back(party.begin(), iss=f"https://{EVIL}"), "were not signed in")
+    admitted(party, party.come_back(party.begin()))
+
+
+class StrictCache:
+    """A cache that takes no key but a decent one, as memcached does."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, str] = {}
+
+    def get(self, key: str) -> str | None:
+        return self.kept.get(self._decent(key))
+
+    def set(self, key: str, value: str, _expires_in: int) -> None:
+        self.kept[self._decent(key)] = value
+
+    def delete(self, key: str) -> None:
+        self.kept.pop(self._decent(key), None)
+
+    def _decent(self, key: str) -> str:
+        if len(key) > 250 or not key.isascii() or not key.isprintable() or " " in key:
+            raise ValueError("no key")
+        return key
+
+
+class StrictAsyncCache:
+    """The same for asyncio."""
+
+    def __init__(self) -> None:
+        self.inner = StrictCache()
+
+    async def get(self, key: str) -> str | None:
+        return self.inner.get(key)
+
+    async def set(self, key: str, value: str, expires_in: int) -> None:
+        self.inner.set(key, value, expires_in)
+
+    async def delete(self, key: str) -> None:
+        self.inner.delete(key)
+
+
+@pytest.mark.parametrize("adapter", AUTHLIB)
+def test_states_that_no_cache_takes(make, adapter, acrux) -> None:
+    """Where logins are kept in a cache, what somebody calls a state is no key that it is asked for."""
+    party = make(registration={"cache": StrictAsyncCache() if adapter == "starlette" else StrictCache()})
+    for state in ("a b", "\n", "x" * 4000, "\u00e4", "", "\x00"):
+        refused(party, party.back(code="c", state=state), "not under way")
+    admitted(party, party.come_back(party.begin()))
+
+
+def test_library_before_acrux() -> None:
+    """A backend of social-core in which Acrux comes second would judge nobody: it can't be made."""
+    from sites import django_site  # noqa: PLC0415 - the backends need the settings
+
+    django_site.application()
+    from social_core.backends.okta_openidconnect import OktaOpenIdConnect  # noqa: PLC0415 - same
+
+    from acrux.adapters.social_core import AcruxLogins  # noqa: PLC0415 - same
+
+    with pytest.raises(TypeError, match="before the backend"):
+        type("Okta", (OktaOpenIdConnect, AcruxLogins), {})
+    assert type("Okta", (AcruxLogins, OktaOpenIdConnect), {})

@@ -63,6 +63,6 @@ def put(
     from acrux.adapters.django import DjangoAcrux  # noqa: PLC0415 - same
 
     global current  # noqa: PLW0603 - the views are functions of their module
-    oauth = OAuth()
+    oauth = OAuth(cache=registration.pop("cache", None))
     oauth.register("jira", **registration)
     current = Site(DjangoAcrux(client, **settings), oauth.jira, params, options)

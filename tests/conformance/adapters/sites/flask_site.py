@@ -16,7 +16,7 @@ def make_site(
     app = Flask("jira")
     app.secret_key = "k"
     app.testing = True
-    oauth = OAuth(app)
+    oauth = OAuth(app, cache=registration.pop("cache", None))
     oauth.register("jira", **registration)
     acrux = FlaskAcrux(client, **settings)
 

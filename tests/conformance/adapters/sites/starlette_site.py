@@ -52,7 +52,7 @@ def make_site(
     options: dict[str, Any],
     **settings: Any,
 ) -> Starlette:
-    oauth = OAuth()
+    oauth = OAuth(cache=registration.pop("cache", None))
     client_kwargs = {**registration["client_kwargs"], "transport": httpx.MockTransport(provider)}
     oauth.register("jira", **{**registration, "client_kwargs": client_kwargs})
     acrux = StarletteAcrux(client, **settings)
