@@ -19,6 +19,7 @@ from acrux.client.conversation import (
     Returned,
     Unreached,
 )
+from acrux.client.deadlines import hurried, hurry
 from acrux.client.facts import LoginFacts
 from acrux.client.storing import CeilingCache, ReportQueue, cache_files
 from acrux.client.transport import (
@@ -81,6 +82,7 @@ class AcruxClient:
         self._timeout_seconds = timeout_seconds
         self._interval_seconds = refresh_interval_seconds
         self._http = httpx.Client(transport=transport, **settings(base_url, token, timeout_seconds))
+        hurry(self._http)
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._refresher: threading.Thread | None = None
@@ -201,7 +203,8 @@ class AcruxClient:
         if time.monotonic() >= deadline_seconds:
             return Unreached("timed out")
         try:
-            response = self._http.send(request)
+            with hurried(deadline_seconds):
+                response = self._http.send(request)
         except httpx.RequestError as error:
             return failed(error)
         return Answered(response.status_code, response.content)

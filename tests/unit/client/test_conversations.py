@@ -1,6 +1,7 @@
 """What the clients do with each answer, and without one: the same laws for the blocking and the asynchronous one."""
 
 import asyncio
+import contextlib
 import inspect
 import json
 import os
@@ -787,6 +788,45 @@ async def test_time_is_for_the_whole_call(kind, silent_port, monkeypatch) -> Non
         await call("decide")
     assert time.monotonic() - began < 5
     monkeypatch.setattr(client, "_timeout_seconds", -1.0)
+    with pytest.raises(UnavailableError, match="timed out"):
+        await call("decide")
+    await call("close")
+
+
+@pytest.fixture(params=["status", "headers", "body"])
+def dripping_port(request):
+    """A port whose answers come a few bytes at a time: the status line, headers without end, or the body."""
+    begun = {"status": b"", "headers": b"HTTP/1.1 200 OK\r\n", "body": b"HTTP/1.1 200 OK\r\nContent-Length: 60\r\n\r\n"}
+    drop = {"status": b"H", "headers": b"X-Wait: y\r\n", "body": b" "}[request.param]
+
+    def drip(connection: socket.socket) -> None:
+        with contextlib.suppress(OSError), connection:
+            connection.recv(65536)
+            connection.sendall(begun[request.param])
+            for _ in range(60):
+                connection.sendall(drop)
+                time.sleep(0.02)
+
+    def accept(listening: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                threading.Thread(target=drip, args=(listening.accept()[0],), daemon=True).start()
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        threading.Thread(target=accept, args=(listening,), daemon=True).start()
+        yield listening.getsockname()[1]
+
+
+@pytest.mark.parametrize("kind", [AcruxClient, AsyncAcruxClient])
+async def test_time_is_for_an_answer_that_drips(kind, dripping_port, monkeypatch) -> None:
+    """An answer that never pauses for long and never ends is none: Acrux could not be reached in time."""
+    monkeypatch.setattr(kind, "start", lambda _: None)
+    client = kind(f"http://127.0.0.1:{dripping_port}", "acrux_t", client="jira", timeout_seconds=0.1)
+
+    async def call(name):
+        found = getattr(client, name)()
+        return await found if inspect.isawaitable(found) else found
+
     with pytest.raises(UnavailableError, match="timed out"):
         await call("decide")
     await call("close")
