@@ -9,7 +9,7 @@ import orjson
 from acrux.decisionlog.chain import leaf_hash
 from acrux.decisionlog.reading import SpooledRow
 from acrux.decisionlog.records import Kind
-from acrux.storage.records import CALLERS_DECISION
+from acrux.storage.records import CALLERS_DECISION, UNBOUND
 
 # An index entry of PostgreSQL holds some 2,700 bytes, and a key has a time and a stream besides.
 _MAX_VALUE_BYTES: Final = 2_048
@@ -142,9 +142,15 @@ def _labels(stream: str, row: SpooledRow, content: Mapping[str, Any]) -> tuple[M
         case Kind.FALLBACK if content["decided_by_caller"]:
             # What a listing of them is read off, alone and by client.
             found = {(CALLERS_DECISION, ""), (CALLERS_DECISION, content["client"])}
+        case Kind.UNBOUND:
+            return _labelled(stream, row, {(UNBOUND, ""), (UNBOUND, content["client"])})
         case _:
             return ()
     found.update([("zone", zone) for zone in content["facts"].get("network.zones", ())])
+    return _labelled(stream, row, found)
+
+
+def _labelled(stream: str, row: SpooledRow, found: set[tuple[str, str]]) -> tuple[Mapping[str, Any], ...]:
     return tuple(
         {"kind": kind, "value": value, "at_us": row.at_us, "stream": stream, "sequence": row.sequence}
         for kind, value in sorted(found)

@@ -86,6 +86,18 @@ def show_outcome(outcome: Found) -> dict[str, Json]:
     }
 
 
+def show_unbound(found: Found) -> dict[str, Json]:
+    """A token request that belonged to no decision."""
+    record = orjson.loads(found.body)
+    content = record["content"]
+    names = ("client", "grant_type", "reason", "decision_id", "policy_revision", "provider", "request_id")
+    return {
+        "at": _time(record["recorded_at_us"]),
+        **{name: content[name] for name in names},
+        "receipt": _receipt(found),
+    }
+
+
 def is_callers_decision(record: Any) -> bool:
     """Whether a record is of a decision that a caller made in an outage."""
     return record["kind"] == Kind.FALLBACK and record["content"].get("decided_by_caller") is True

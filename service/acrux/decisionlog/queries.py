@@ -10,7 +10,14 @@ import orjson
 from acrux.decisionlog.cursors import PURPOSE, open_cursor, seal_cursor
 from acrux.decisionlog.errors import FilterInvalid
 from acrux.decisionlog.filters import Filters
-from acrux.decisionlog.items import Found, is_callers_decision, is_outcome_of, show_decision, show_outcome
+from acrux.decisionlog.items import (
+    Found,
+    is_callers_decision,
+    is_outcome_of,
+    show_decision,
+    show_outcome,
+    show_unbound,
+)
 from acrux.decisionlog.node import NodeSpools
 from acrux.decisionlog.records import Kind
 from acrux.decisionlog.sealing import Keyring
@@ -114,12 +121,7 @@ class Queries:
             CursorInvalid: the cursor is not of this listing.
             DatabaseUnavailable: the database is away.
         """
-        if not 1 <= limit <= MAX_LIMIT:
-            raise FilterInvalid("limit", f"from 1 to {MAX_LIMIT}")
-        digest = filters.digest()
-        conditions = filters.conditions(self._keyring.pseudonyms)
-        if cursor is not None:
-            conditions = replace(conditions, before=open_cursor(self._cursors, cursor, digest))
+        digest, conditions = self._asked(filters, "decisions", limit, cursor)
         # One more than asked for says whether there is a next page.
         found, outcomes = self._database.read(lambda transaction: _read_page(transaction, conditions, limit + 1))
         shown = found[:limit]
@@ -130,6 +132,32 @@ class Queries:
             ),
             next_cursor=seal_cursor(self._cursors, shown[-1][2].key, digest) if len(found) > limit else None,
         )
+
+    def unbound(self, filters: Filters, *, limit: int = DEFAULT_LIMIT, cursor: str | None = None) -> Page:
+        """A page of token requests that belonged to no decision, newest first; by client and time.
+
+        Raises:
+            FilterInvalid: the limit is not from 1 to 500.
+            CursorInvalid: the cursor is not of this listing.
+            DatabaseUnavailable: the database is away.
+        """
+        digest, conditions = self._asked(filters, "unbound", limit, cursor)
+        found = self._database.read(lambda transaction: records.unbound(transaction, conditions, limit + 1))
+        shown = found[:limit]
+        return Page(
+            items=tuple(show_unbound(_found(one)) for one in shown),
+            next_cursor=seal_cursor(self._cursors, shown[-1].key, digest) if len(found) > limit else None,
+        )
+
+    def _asked(self, filters: Filters, listing: str, limit: int, cursor: str | None) -> tuple[bytes, Conditions]:
+        """What a cursor of this listing is bound to, and where it goes on."""
+        if not 1 <= limit <= MAX_LIMIT:
+            raise FilterInvalid("limit", f"from 1 to {MAX_LIMIT}")
+        digest = filters.digest() + listing.encode()
+        conditions = filters.conditions(self._keyring.pseudonyms)
+        if cursor is not None:
+            conditions = replace(conditions, before=open_cursor(self._cursors, cursor, digest))
+        return digest, conditions
 
     def each(self, filters: Filters, *, open_facts: bool) -> Iterator[dict[str, Json]]:
         """Every decision that fits, newest first, a page at a time.

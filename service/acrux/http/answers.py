@@ -120,6 +120,27 @@ class Decisions(Shape):
     next_cursor: str | None
 
 
+class UnboundItem(Shape):
+    """A token request that the guard refused: it belonged to no decision, or refreshed a login that is another now."""
+
+    at: Timestamp
+    client: str
+    grant_type: str
+    reason: str
+    decision_id: Annotated[DecisionId | None, Field(description="The decision of the login that was refreshed.")]
+    policy_revision: Revision
+    provider: str
+    request_id: str | None
+    receipt: Receipt
+
+
+class UnboundList(Shape):
+    """A page."""
+
+    items: list[UnboundItem]
+    next_cursor: str | None
+
+
 class Effect(Shape):
     """A rule that matched or errored, in report mode too, and what it came to."""
 

@@ -172,6 +172,17 @@ ITEM: Final[dict[str, Any]] = {
     "correlation_id": "a7c1",
     "request_id": "0199f3c2-6f6e-7cc3-98c4-dc0c0c07398e",
 }
+UNBOUND_ITEM: Final[dict[str, Any]] = {
+    "at": "2026-11-24T08:00:41.000000Z",
+    "client": "jira",
+    "grant_type": "authorization_code",
+    "reason": "no decision is bound to the code_challenge",
+    "decision_id": None,
+    "policy_revision": REVISION,
+    "provider": "corp",
+    "request_id": "0199f3c2-6f6e-7cc3-98c4-dc0c0c07398e",
+    "receipt": RECEIPT,
+}
 DETAIL: Final[dict[str, Any]] = {
     **ITEM,
     "effects": [

@@ -1,5 +1,6 @@
-"""Listing decisions and looking one up, with its rules as they stood. The log finds; nothing is decided again."""
+"""Listing decisions and what belonged to none, and looking one up. The log finds; nothing is decided again."""
 
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Annotated, Any, Final
 
@@ -7,12 +8,12 @@ from fastapi import APIRouter, Depends, Query, Response
 
 from acrux.decisionlog.errors import CursorInvalid, FilterInvalid, LogUnavailable
 from acrux.decisionlog.filters import Filters
-from acrux.decisionlog.queries import FoundDecision, Queries
+from acrux.decisionlog.queries import FoundDecision, Page, Queries
 from acrux.decisionlog.revisions import load_revision
 from acrux.http.authentication import AUDITORS, LOOKERS_UP
 from acrux.http.calls import Call, answer, caller, from_database, query_pointer
 from acrux.http.problems import Code, Problem, field_problem
-from acrux.http.schemas import DecisionIdPath, DecisionsQuery
+from acrux.http.schemas import DecisionIdPath, DecisionsQuery, UnboundQuery
 from acrux.policy.load import check_files
 from acrux.policy.model import Rule
 from acrux.storage.database import Database
@@ -31,12 +32,23 @@ async def decisions(
 
     What callers decided in an outage, and reported, is among them, marked by `kind`; `kind=decision` leaves it out.
     """
+    return await _listing(query, lambda filters, **page: _queries(call).list(filters, open_facts=True, **page))
+
+
+@router.get("/v1/unbound", operation_id="unbound")
+async def unbound(
+    call: Annotated[Call, Depends(caller(AUDITORS, takes_query=True))],
+    query: Annotated[UnboundQuery, Query()],
+) -> Response:
+    """Token requests that the token guard refused because they belonged to no decision, the newest first."""
+    return await _listing(query, _queries(call).unbound)
+
+
+async def _listing(query: DecisionsQuery | UnboundQuery, read: Callable[..., Page]) -> Response:
     parameters = query.model_dump(exclude_unset=True, by_alias=True, exclude={"limit", "cursor"})
     try:
         filters = Filters.parse(parameters)
-        page = await from_database(
-            lambda: _queries(call).list(filters, open_facts=True, limit=query.limit, cursor=query.cursor or None)
-        )
+        page = await from_database(lambda: read(filters, limit=query.limit, cursor=query.cursor or None))
     except FilterInvalid as invalid:
         raise field_problem(query_pointer(invalid.parameter), invalid.message) from None
     except CursorInvalid as invalid:

@@ -152,6 +152,14 @@ OPERATIONS: Final = MappingProxyType(
             answer_description="The decision, its outcome, and its rules as they stood.",
             parameter_examples=_ID,
         ),
+        "unbound": Operation(
+            "List token requests that belonged to no decision, newest first",
+            "UnboundList",
+            {"items": [examples.UNBOUND_ITEM], "next_cursor": None},
+            (*_AUTHENTICATED, Code.NOT_FOUND, Code.DATABASE_UNAVAILABLE),
+            answer_description="A page.",
+            parameter_examples={"client": "jira", "limit": 50, "from": "2026-11-24T00:00:00Z"},
+        ),
         "policy": Operation(
             "The active policy set",
             "PolicyAnswer",

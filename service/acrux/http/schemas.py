@@ -152,6 +152,18 @@ class DecisionsQuery(Shape):
     )
 
 
+class UnboundQuery(Shape):
+    """Which token requests. All filters must fit; a value after `!` excludes. "" stands for "not sent"."""
+
+    client: Choice = Field("", description="A client's name.")
+    from_: QueryTime = Field("", alias="from", description="The earliest time, inclusive.")
+    to: QueryTime = Field("", description="The end of the time, exclusive.")
+    limit: Annotated[int, Field(ge=1, le=500)] = 50
+    cursor: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,256}$")] = Field(
+        "", description="`next_cursor` of the page before."
+    )
+
+
 class ExplainRequest(Shape):
     """What would be decided: for a Decide request, at a time, by the active set or by an unsaved one."""
 

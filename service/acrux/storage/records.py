@@ -15,6 +15,8 @@ COLUMN_FILTERS: Final = frozenset({"client", "app", "level", "revision", "user_h
 LABEL_FILTERS: Final = frozenset({"rule", "zone"})
 CALLERS_DECISION: Final = "callers_decision"
 """The label of decisions that callers made in an outage: once with the empty value, once with the client's."""
+UNBOUND: Final = "unbound"
+"""The label of token requests that belonged to no decision, likewise."""
 _OUTCOME: Final = "outcome"
 _FALLBACK: Final = "fallback"
 
@@ -123,7 +125,7 @@ def page(transaction: Transaction, conditions: Conditions, limit: int) -> list[S
     # No rule was asked in an outage, and no set in report mode.
     has_rule = any(term.name == "rule" and not term.excluded for term in conditions.terms)
     if conditions.fallbacks and not has_rule and conditions.shadow_differs is not True:
-        statements.append(fallbacks_statement(conditions, limit))
+        statements.append(labelled_statement(CALLERS_DECISION, conditions, limit))
     found = [StoredRecord._make(row) for statement in statements for row in transaction.execute(statement)]
     return sorted(found, key=lambda record: record.key, reverse=True)[:limit]
 
@@ -140,15 +142,21 @@ def fallbacks_of(transaction: Transaction, decision_ids: Iterable[str]) -> list[
     return [StoredRecord._make(row) for row in transaction.execute(statement)]
 
 
-def fallbacks_statement(conditions: Conditions, limit: int) -> sa.Select[tuple[int, str, int, bytes, bytes]]:
-    """As `page_statement`, of decisions that callers made: read straight off their labels."""
+def unbound(transaction: Transaction, conditions: Conditions, limit: int) -> list[StoredRecord]:
+    """Up to `limit` token requests that belonged to no decision, newest first, by client and time."""
+    statement = labelled_statement(UNBOUND, conditions, limit)
+    return [StoredRecord._make(row) for row in transaction.execute(statement)]
+
+
+def labelled_statement(label: str, conditions: Conditions, limit: int) -> sa.Select[tuple[int, str, int, bytes, bytes]]:
+    """As `page_statement`, of what bears a label of its own: read straight off the labels."""
     terms = list(conditions.terms)
     leading = next((term for term in terms if term.name == "client" and not term.excluded), None)
     value = ""
     if leading is not None and len(leading.values) == 1:
         terms.remove(leading)
         (value,) = leading.values
-    wheres = [LABELS.c.kind == CALLERS_DECISION, LABELS.c.value == value]
+    wheres = [LABELS.c.kind == label, LABELS.c.value == value]
     wheres += [_condition(term, _FALLBACK) for term in terms]
     if conditions.has_outcome is not None:
         wheres.append(_signed(_has_outcome((), _FALLBACK), excluded=not conditions.has_outcome))

@@ -5,7 +5,7 @@ import pytest
 from acrux.decisionlog.filters import CHOICES, Filters
 from acrux.storage import migrate
 from acrux.storage.database import Database
-from acrux.storage.records import fallbacks_statement, page_statement
+from acrux.storage.records import CALLERS_DECISION, labelled_statement, page_statement
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def test_a_listing_of_callers_decisions_reads_an_index_in_order(database, parame
     """So is the part of it that callers decided: off the labels, by client too."""
     value = {"verdict": "satisfied", "from": "2026-01-01", "to": "2026-01-01", "kind": "fallback"}
     filters = Filters.parse({} if parameter is None else {parameter: value.get(parameter, "x")})
-    _reads_an_index(database, fallbacks_statement(filters.conditions(lambda user: (user,)), 50))
+    _reads_an_index(database, labelled_statement(CALLERS_DECISION, filters.conditions(lambda user: (user,)), 50))
 
 
 def _reads_an_index(database, statement):
