@@ -635,3 +635,26 @@ def test_library_before_acrux() -> None:
     with pytest.raises(TypeError, match="before the backend"):
         type("Okta", (OktaOpenIdConnect, AcruxLogins), {})
     assert type("Okta", (AcruxLogins, OktaOpenIdConnect), {})
+
+
+def test_session_fixation(party, adapter) -> None:
+    """A session that somebody else had before the login is not the one that the user is signed in with."""
+    if adapter in AUTHLIB:
+        pytest.skip("whose the session is after a login is the application's to say")
+    url = party.begin()
+    before = party.browser.cookies["sessionid"]
+    admitted(party, party.come_back(url))
+    assert party.browser.cookies["sessionid"] != before
+    party.browser.cookies = httpx.Cookies({"sessionid": before})
+    assert not party.is_signed_in()
+
+
+@pytest.mark.parametrize("adapter", AUTHLIB)
+def test_swapped_registrations(make, acrux) -> None:
+    """A login that one registration began is none of another one's, whose client it was not decided for."""
+    begun, other = make(), make(registration={"client_id": "wiki-sso"})
+    url = begun.begin()
+    other.begin()
+    answer = begun.provider.sign_in(url)
+    refused(other, other.back(**answer), "not under way")
+    assert acrux.verdicts == []
