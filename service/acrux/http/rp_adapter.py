@@ -13,18 +13,15 @@ from acrux.engine import Decider
 from acrux.http.calls import REQUEST_ID, Call, require_policy
 from acrux.http.problems import Code, Problem
 from acrux.http.rp_bindings import Bindings
-from acrux.http.rp_quotas import Places, Quotas, Rate
+from acrux.http.rp_quotas import Places, Quotas
 from acrux.http.shared import SharedLookups
 from acrux.oidc.fetching import FetchFailedError
 from acrux.policy.model import Client, Provider
 from acrux.wiring.services import Role, Services, Token
+from acrux.wiring.settings import Rate
 
 CALLER: Final = "redirect-adapter"
 """What stands in the log where a token's id stands for other calls."""
-# People behind one address come in bursts; a relying party's server asks for all of its users.
-_AUTHORIZE: Final = (Rate(100, 20), Rate(400, 100))
-_TOKEN: Final = (Rate(200, 50), Rate(400, 100))
-_PLACES: Final = 64
 _WAITING: Final = 256
 _WAITING_SECONDS: Final = 2.0
 
@@ -56,9 +53,14 @@ class RedirectAdapter:
         self.shared = shared
         self.bindings = Bindings(services)
         self._proxies = TrustedProxies(settings.trusted_proxies, settings.proxy_header)
-        self.redirect_quotas = Quotas(*_AUTHORIZE, Places(_PLACES, _WAITING, _WAITING_SECONDS), clock)
-        self.mirror_quotas = Quotas(*_AUTHORIZE, Places(_PLACES, _WAITING, _WAITING_SECONDS), clock)
-        self.token_quotas = Quotas(*_TOKEN, Places(_PLACES, _WAITING, _WAITING_SECONDS), clock)
+        quotas = settings.quotas
+
+        def limits(by_address: Rate | None, by_client: Rate | None) -> Quotas:
+            return Quotas(by_address, by_client, Places(quotas.places, _WAITING, _WAITING_SECONDS), clock)
+
+        self.redirect_quotas = limits(quotas.sign_ins_by_address, quotas.sign_ins_by_client)
+        self.mirror_quotas = limits(quotas.sign_ins_by_address, quotas.sign_ins_by_client)
+        self.token_quotas = limits(quotas.tokens_by_address, quotas.tokens_by_client)
 
     @asynccontextmanager
     async def admitted(self, request: Request, name: str, quotas: Quotas) -> AsyncIterator[Party]:

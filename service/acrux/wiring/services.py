@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, Literal
 
+from acrux.wiring.settings import AdapterQuotas
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
     from datetime import datetime
@@ -200,7 +202,7 @@ class ServiceSettings:
         metrics_public: whether `/metrics` answers without a token.
         cel_engine: the engine that unsaved sets are compiled with in explanations.
         retry_after_seconds: what a 503 says in `Retry-After`.
-        trusted_proxies, proxy_header, public_url, help_desk: as in `ServeSettings`.
+        trusted_proxies, proxy_header, public_url, help_desk, quotas: as in `ServeSettings`.
     """
 
     on_log_failure: Literal["refuse", "ceiling"] = "refuse"
@@ -213,6 +215,7 @@ class ServiceSettings:
     proxy_header: Literal["x-forwarded-for", "forwarded"] = "x-forwarded-for"
     public_url: str | None = None
     help_desk: str = ""
+    quotas: AdapterQuotas = field(default_factory=AdapterQuotas)
 
 
 @dataclass(frozen=True, slots=True)

@@ -195,6 +195,7 @@ class Supervisor:
                 proxy_header=settings.proxy_header,
                 public_url=settings.public_url,
                 help_desk=settings.help_desk,
+                quotas=settings.quotas,
             ),
             app_factory=self._app_factory,
             state_directory=str(self._state.path),

@@ -5,6 +5,7 @@ from click.testing import CliRunner
 
 from acrux.cli.serve import command
 from acrux.wiring import supervisor
+from acrux.wiring.settings import AdapterQuotas, Rate
 
 
 @pytest.fixture
@@ -35,9 +36,32 @@ def test_settings_of_the_redirect_adapter(served, tmp_path):
     assert served[0].public_url is None
 
 
+def test_quotas(served, tmp_path):
+    """By flag, by variable and by file: a rate, a rate with its burst, or `off`; what is not said stays as it is."""
+    (tmp_path / "acrux.toml").write_text('quota-sign-ins-by-client = "2.5"\nquota-tokens-by-client = 7\n')
+    flags = ["--config", str(tmp_path / "acrux.toml"), "--quota-sign-ins-by-address", "200:3000", "--quota-places", "9"]
+    variables = {"ACRUX_QUOTA_TOKENS_BY_ADDRESS": "off"}
+    assert CliRunner().invoke(command, flags, env=variables).exit_code == 0
+    assert CliRunner().invoke(command, []).exit_code == 0
+    assert served[0].quotas == AdapterQuotas(
+        sign_ins_by_address=Rate(200, 3000),
+        sign_ins_by_client=Rate(2.5, 12.5),
+        tokens_by_address=None,
+        tokens_by_client=Rate(7, 35),
+        places=9,
+    )
+    assert served[1].quotas == AdapterQuotas()
+
+
 @pytest.mark.parametrize(
     "flags",
     [
+        ("--quota-sign-ins-by-address", "many"),
+        ("--quota-sign-ins-by-address", "0"),
+        ("--quota-sign-ins-by-client", "-1"),
+        ("--quota-tokens-by-client", "20:0"),
+        ("--quota-tokens-by-address", "1e9"),
+        ("--quota-places", "0"),
         ("--trusted-proxies", "office"),
         ("--trusted-proxies", "192.0.2.1/24"),
         ("--public-url", "acrux.example.com"),
@@ -47,6 +71,6 @@ def test_settings_of_the_redirect_adapter(served, tmp_path):
     ],
 )
 def test_wrong_settings(served, flags):
-    """What is no network or no address is refused before anything starts."""
+    """What is no network, no address or no quota is refused before anything starts."""
     assert CliRunner().invoke(command, flags).exit_code == 2
     assert served == []

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from dataclasses import replace
 from urllib.parse import quote
 
 import httpx
@@ -9,6 +10,7 @@ import pytest
 from rp_bed import CAFE, ISSUER, MFA, OFFICE, Login, RpBed, target
 
 from acrux.domain.decision import Accept, DecisionOutcome
+from acrux.wiring.settings import AdapterQuotas, Rate
 
 
 async def test_the_decision_is_merged(rp):
@@ -423,6 +425,23 @@ async def test_a_flood(rp):
     assert limited[0].headers["retry-after"] == "1"
     assert honest.status_code == 302
     assert decided.status_code == 200
+
+
+async def test_quotas_are_settings(rp):
+    """Each limit is the operator's: of sign-ins and of token requests, by address and by client."""
+    one = Rate(0.001, 1)
+    off = AdapterQuotas(None, None, None, None)
+    for limited, sign_ins, tokens in (
+        ({"sign_ins_by_address": one}, [302, 429, 302], [400, 400, 400]),
+        ({"sign_ins_by_client": one}, [302, 429, 429], [400, 400, 400]),
+        ({"tokens_by_address": one}, [302, 302, 302], [400, 429, 400]),
+        ({"tokens_by_client": one}, [302, 302, 302], [400, 429, 429]),
+    ):
+        rp.replace(settings=replace(rp.settings, quotas=replace(off, **limited)))
+        async with rp.browser(CAFE) as first, rp.browser(OFFICE) as second:
+            seen = [(await Login().begin(each)).status_code for each in (first, first, second)]
+            redeemed = [(await each.post("/rp/jira/token", data={})).status_code for each in (first, first, second)]
+        assert (seen, redeemed) == (sign_ins, tokens)
 
 
 async def test_nothing_secret_is_kept(rp):
