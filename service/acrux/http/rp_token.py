@@ -4,9 +4,6 @@ relying-parties.md, "The redirect adapter": anything but `satisfied` becomes `in
 oidc's; nothing of a request or of tokens is logged but what a record of an outcome has.
 """
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
 from dataclasses import replace
 from http import HTTPStatus
 from typing import Any, Final, NoReturn
@@ -48,22 +45,21 @@ async def redeem(adapter: RedirectAdapter, party: Party, request: TokenRequest) 
     """
     if request.grant_type == REFRESH_TOKEN:
         return await _refresh(adapter, party, request)
-    by_challenge: Binding | None = None
+    by_challenge, with_nonce = None, None
     if request.challenge is not None:
-        by_challenge = await adapter.bindings.find(party.client.name, BindingKind.CHALLENGE, request.challenge)
+        by_challenge, with_nonce = await adapter.bindings.find_login(party.client.name, request.challenge)
     else:
         # A code is spent by forwarding it: not without being able to find what it belongs to.
         await adapter.bindings.ready(party.client.name)
     if request.has_verifier and by_challenge is None:
         await _refuse_unbound(party, request, "no decision is bound to the code_challenge")
-    async with _ahead(adapter, party, by_challenge) as expected:
-        answer = await _forward(adapter, party, request)
-        if answer.status != HTTPStatus.OK:
-            return _passed_on(answer)
-        tokens = _tokens(answer)
-        returned = await _verified(party, tokens)
-        nonce = returned.nonce if isinstance(returned, ReturnedClaims) else None
-        by_nonce = None if not nonce else await expected(nonce)
+    answer = await _forward(adapter, party, request)
+    if answer.status != HTTPStatus.OK:
+        return _passed_on(answer)
+    tokens = _tokens(answer)
+    returned = await _verified(party, tokens)
+    nonce = returned.nonce if isinstance(returned, ReturnedClaims) else None
+    by_nonce = await _by_nonce(adapter, party, nonce, by_challenge, with_nonce)
     found = match_bindings(by_challenge, by_nonce, has_verifier=request.has_verifier, has_nonce=bool(nonce))
     if isinstance(found, Unbound):
         reason = returned.reason if isinstance(returned, InvalidToken) else found.reason
@@ -78,28 +74,15 @@ async def redeem(adapter: RedirectAdapter, party: Party, request: TokenRequest) 
     return _passed_on(answer)
 
 
-@asynccontextmanager
-async def _ahead(
-    adapter: RedirectAdapter, party: Party, by_challenge: Binding | None
-) -> AsyncIterator[Callable[[str], Awaitable[Binding | None]]]:
-    """A look-up of the ID token's nonce that begins before it is here: the decision found so far knows its hash."""
-    hashed = None if by_challenge is None else nonce_hash(by_challenge.ticket)
-    name = party.client.name
-    if hashed is None:
-        yield lambda nonce: adapter.bindings.find(name, BindingKind.NONCE, nonce)
-        return
-    ahead = asyncio.create_task(adapter.bindings.find_hash(name, BindingKind.NONCE, hashed))
-
-    async def expected(nonce: str) -> Binding | None:
-        if binding_hash(nonce) == hashed:
-            return await ahead
-        return await adapter.bindings.find(name, BindingKind.NONCE, nonce)
-
-    try:
-        yield expected
-    finally:
-        ahead.cancel()
-        await asyncio.gather(ahead, return_exceptions=True)
+async def _by_nonce(
+    adapter: RedirectAdapter, party: Party, nonce: str | None, by_challenge: Binding | None, with_nonce: Binding | None
+) -> Binding | None:
+    """What the nonce of the ID token is bound to: known already where it is the one of the login that was found."""
+    if not nonce:
+        return None
+    if by_challenge is not None and binding_hash(nonce) == nonce_hash(by_challenge.ticket):
+        return with_nonce
+    return await adapter.bindings.find(party.client.name, BindingKind.NONCE, nonce)
 
 
 async def _refresh(adapter: RedirectAdapter, party: Party, request: TokenRequest) -> Response:
