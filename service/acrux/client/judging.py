@@ -13,6 +13,7 @@ from acrux.client.facts import sha256_base64url
 from acrux.client.values import Accept, Decision, Json, Verdict, VerdictName
 
 SKEW_SECONDS = 60
+_LIST_CLAIMS = frozenset({"amr", "acrs"})
 
 
 def judge_locally(
@@ -154,8 +155,10 @@ def _audience(claims: Mapping[str, Json]) -> tuple[str, ...]:
 
 
 def _words(value: Json, claim: str) -> set[str]:
+    if isinstance(value, str):
+        return {value} if value and claim not in _LIST_CLAIMS else set()
     if claim == "acr":
-        return {value} if isinstance(value, str) and value else set()
+        return set()
     return {item for item in value if isinstance(item, str) and item} if isinstance(value, list | tuple) else set()
 
 
