@@ -12,6 +12,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "check": ("acrux.cli.check", "Check a policy set: every mistake at once, each with its place."),
     "test": ("acrux.cli.test", "Run a policy set's own tests."),
     "explain": ("acrux.cli.explain", "Show what would be decided, and for each rule why or why not."),
+    "doctor": ("acrux.cli.doctor", "Say what a provider will and won't enforce."),
     "eval": ("acrux.cli.eval", "Evaluate CEL expressions."),
     "token": ("acrux.cli.token", "Create, list, rotate and revoke the service's tokens."),
     "db": ("acrux.cli.db", "Migrate the database."),

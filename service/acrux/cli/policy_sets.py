@@ -15,6 +15,7 @@ from acrux.policy.compiled import compile_policy
 from acrux.policy.diagnostics import Diagnostic, Severity
 from acrux.policy.drawing import draw_text, to_json
 from acrux.policy.load import check_files, read_directory
+from acrux.policy.model import CheckedPolicy
 from acrux.policy.source import SourceFile
 
 FINDINGS: Final = 1
@@ -50,6 +51,23 @@ def read_decider(directory: Path, engine_name: str) -> Decider:
     if checked.policy is None:
         raise BrokenSet(checked.diagnostics, checked.sources)
     return prepare(compile_policy(checked.policy, engine))
+
+
+def read_policy(directory: Path) -> CheckedPolicy:
+    """The set in a directory, checked and not compiled: for verbs that decide nothing.
+
+    Ends the program with exit code 3 where the directory can't be read.
+
+    Raises:
+        BrokenSet: it has errors.
+    """
+    try:
+        checked = check_files(read_directory(directory), now=None)
+    except OSError as error:
+        cannot_run(f"can't read `{directory}`: {error.strerror or error}")
+    if checked.policy is None:
+        raise BrokenSet(checked.diagnostics, checked.sources)
+    return checked.policy
 
 
 def show_broken(broken: BrokenSet, directory: Path, *, as_json: bool) -> NoReturn:

@@ -35,6 +35,10 @@ class FetchFailedError(Exception):
     """Something of a provider could not be had. The message says why, for the log."""
 
 
+class UnreachableError(FetchFailedError):
+    """No whole answer came back at all: no connection, no trust in it, or none in time."""
+
+
 @dataclass(frozen=True, slots=True)
 class FormAnswer:
     """What a provider answered to a form: `headers` has those that the relying party may see, in lower case."""
@@ -93,16 +97,17 @@ class Fetcher:
         """The JSON object at a URL of a provider.
 
         Raises:
-            FetchFailedError: the URL is not one of the provider's, or the object could not be had within the limits.
+            FetchFailedError: the URL is not one of the provider's, or the object could not be had within the limits;
+                `UnreachableError` where nobody answered.
         """
         check_url(url, provider)
         try:
             async with asyncio.timeout(self._timeout_seconds):
                 body = await self._fetch_body(url)
         except TimeoutError:
-            raise FetchFailedError(f"`{url}` took longer than {self._timeout_seconds:g} s") from None
+            raise UnreachableError(f"`{url}` took longer than {self._timeout_seconds:g} s") from None
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise FetchFailedError(f"`{url}` can't be reached: {str(error) or type(error).__name__}") from error
+            raise UnreachableError(f"`{url}` can't be reached: {str(error) or type(error).__name__}") from error
         try:
             document = orjson.loads(body)
         except orjson.JSONDecodeError:
