@@ -175,6 +175,7 @@ def _client_json(outlook: ClientOutlook) -> dict[str, Any]:
                 },
                 "adapters": {"enforced": level.adapters.enforced, "reasons": list(level.adapters.reasons)},
                 "guard": {"enforced": level.guard.enforced, "reasons": list(level.guard.reasons)},
+                "cautions": list(level.cautions),
             }
             for level in outlook.levels
         ],
@@ -247,6 +248,8 @@ def _level_lines(level: LevelOutlook, outlook: ClientOutlook, width: int) -> Ite
         label = click.style(word, fg=tint, bold=not way.enforced)
         text = ": " + "; ".join(way.reasons) if way.reasons else ""
         yield from _wrapped(text, width, f"{_INDENT}{name:<10}{label}", _INDENT + " " * 10)
+    for caution in level.cautions:
+        yield from _wrapped(caution, width, f"{_INDENT}{click.style('but       ', fg='yellow')}", _INDENT + " " * 10)
 
 
 def _list_lines(title: str, sentences: Sequence[str], width: int) -> Iterator[str]:

@@ -161,6 +161,10 @@ def test_a_word_that_proves_nothing_is_told_of() -> None:
     assert [(one.grade, trap in one.message or "`0`" in one.message) for one in told] == [(Grade.WARNING, True)] * 2
     assert "one factor is enough" in told[0].message
     assert "urn:okta:loa:2fa:any" in told[0].mend
+    mfa, phr = outlook(made).levels
+    assert [caution.split("`")[1] for caution in mfa.cautions] == [trap, "0"]
+    assert [caution.split("`")[1] for caution in phr.cautions] == ["0"]
+    assert all(not level.cautions for level in outlook(a_set("okta")).levels)
 
 
 def test_levels_that_nothing_can_be_done_for() -> None:

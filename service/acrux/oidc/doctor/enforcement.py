@@ -35,6 +35,7 @@ class LevelOutlook:
         max_age_seconds: how old the login may be, by the ladder; rules may say less.
         adapters: through an adapter, or the REST API.
         guard: through the redirect adapter and the token guard.
+        cautions: what an accepted word proves less than the level may mean.
     """
 
     level: LevelName
@@ -44,6 +45,7 @@ class LevelOutlook:
     max_age_seconds: int | None
     adapters: Way
     guard: Way
+    cautions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,15 +81,17 @@ def client_outlook(examined: Examined, policy: CheckedPolicy, client: Client) ->
         level, max_age_seconds = policy.ladder.level(rank), policy.ladder.max_age_seconds(rank)
         own = _at_level(acr_map, rank, max_age_seconds)
         wanted = accept(acr_map, rank, max_age_seconds)
+        accepted, weak = () if wanted is None else wanted.values, provider.profile.weak
         levels.append(
             LevelOutlook(
                 level=level,
                 asked=ask(acr_map, rank, max_age_seconds).params if acr_map.can_ask(rank) else {},
                 claim=provider.profile.accept_claim,
-                accepted=() if wanted is None else wanted.values,
+                accepted=accepted,
                 max_age_seconds=max_age_seconds,
                 adapters=_way(*own, *always),
                 guard=_way(*own, *guard),
+                cautions=tuple(f"`{word}` is accepted, and {weak[word]}" for word in accepted if word in weak),
             )
         )
     return ClientOutlook(
