@@ -114,7 +114,8 @@ def doctor(tmp_path: Path) -> Callable[..., Result]:
 
     def run(issuer: str, *arguments: str, text: str = SET) -> Result:
         (tmp_path / "set.yaml").write_text(text.replace("ISSUER", issuer))
-        return CliRunner().invoke(command, ["doctor", "--policies", str(tmp_path), *arguments])
+        options = ["doctor", "--policies", str(tmp_path), *arguments]
+        return CliRunner().invoke(command, options, env={"COLUMNS": "100"})
 
     return run
 

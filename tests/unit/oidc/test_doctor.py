@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 from built_sets import policy, rule
+from hypothesis import given
+from hypothesis import strategies as st
 
 from acrux.domain.ladder import AssuranceLadder, Rung
 from acrux.domain.profile_notes import NOTES
@@ -275,3 +277,49 @@ def test_the_guard_s_needs_name_what_this_provider_offers_besides() -> None:
     # Discovery 3: a document that lists no grants means these two.
     assert "`implicit`" in " ".join(outlook(a_set(), grant_types_supported=None).guard_here)
     assert outlook(a_set()).guard_here == ()
+
+
+anything = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.sampled_from(
+        [
+            ISSUER,
+            ISSUER + "/x",
+            "https://[::1",
+            "//",
+            "code",
+            "S256",
+            "RS256",
+            "verify",
+            "RSA",
+            "EC",
+            "sig",
+            "\x00\u202e",
+        ]
+    )
+    | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
+    max_leaves=6,
+)
+members = st.dictionaries(
+    st.sampled_from([*DOCUMENT, "require_signed_request_object", "require_pushed_authorization_requests"]), anything
+)
+rows = st.lists(
+    st.dictionaries(st.sampled_from(["kty", "use", "alg", "key_ops", "kid", "n", "e", "crv", "x", "y"]), anything)
+    | anything
+)
+
+
+@given(members, rows, st.sampled_from(sorted(PROFILES)))
+def test_whatever_a_provider_says_is_told_of(said: dict[str, Any], keys: Any, profile: str) -> None:
+    """No document and no key set, however malformed, is more than a finding."""
+    made = a_set(profile)
+    for document in (DOCUMENT | said, said):
+        key_set = read_key_set({"keys": keys})
+        seen = Examined(made.providers["corp"], "https://...", document=document, keys=key_set)
+        told = findings(seen, made)
+        assert all(isinstance(one.message, str) and one.message for one in told)
+        assert client_outlook(seen, made, JIRA).levels
