@@ -62,9 +62,15 @@ def command(provider: str | None, *, policies: Path, client: str | None, form: s
     With --client it says for each level what is asked for, what is accepted, and whether that holds through an adapter
     and through the token guard; then what the guard needs at the application and at the provider, and what it can't do.
 
+    \b
+    Examples:
+      acrux doctor                      every provider of ./policies
+      acrux doctor --client jira        what holds for one client, level by level
+      acrux doctor corp --strict --json one provider, in a pipeline
+
     Exits with 0 if all is well, 1 if there are errors (with --strict also for warnings), 2 for wrong usage, 3 if the
-    policies can't be read or a provider can't be reached.
-    """
+    policies can't be read or a provider can't be reached, 130 if interrupted.
+    """  # noqa: D301 - the backslash is click's: the block below it keeps its lines
     try:
         policy = read_policy(policies)
     except BrokenSet as broken:
@@ -214,9 +220,8 @@ def _client_lines(outlook: ClientOutlook, width: int) -> Iterator[str]:
     client = outlook.client
     head = click.style("client " + client.name, bold=True)
     yield f"{head} at {client.provider}, client_id {printable(client.client_id)}"
-    yield from _wrapped(
-        f"`{outlook.lowest}` asks the provider for nothing; who logged in is still verified.", width, _INDENT, _INDENT
-    )
+    text = f"`{outlook.lowest}` asks the provider for nothing; who logged in is still verified."
+    yield from _wrapped(f"{text} Enforced: any answer that is not accepted is refused.", width, _INDENT, _INDENT)
     for level in outlook.levels:
         yield from _level_lines(level, outlook, width)
 

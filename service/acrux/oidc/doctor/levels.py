@@ -90,7 +90,8 @@ def _claims_parameter(provider: Provider, document: Mapping[str, Json]) -> Itera
 def _accept_claim(provider: Provider, document: Mapping[str, Json]) -> Finding:
     claim, needs = provider.profile.accept_claim, NOTES[provider.profile.name].needs
     said = listed(document, "claims_supported")
-    mend = f"without `{claim}` in the ID token every login above the lowest level is `missing`. " + " ".join(needs)
+    mend = f"without `{claim}` in the ID token every login above the lowest level is `missing`. What it takes: "
+    mend += " ".join(needs)
     if said is None:
         return Finding("claim", Grade.WARNING, f"it does not say whether `{claim}` comes back", mend)
     if claim not in said:
@@ -114,9 +115,11 @@ def _auth_time(provider: Provider, policy: CheckedPolicy, document: Mapping[str,
         mend = "take `max_age` out, or say `auth_time: on_max_age` if this provider does return it"
         return Finding("auth-time", Grade.ERROR, message, mend)
     when = "always" if provider.profile.auth_time is AuthTime.ALWAYS else "where `max_age` is asked for"
-    if "auth_time" in (listed(document, "claims_supported") or ()):
+    said = listed(document, "claims_supported")
+    if "auth_time" in (said or ()):
         return Finding("auth-time", Grade.OK, f"it returns `auth_time` {when}: how old a login is can be judged")
-    message = f"`auth_time` should come back {when}, and is not among its `claims_supported`"
+    but = "it does not say so" if said is None else "is not among its `claims_supported`"
+    message = f"`auth_time` should come back {when}, and {but}"
     mend = "look at an ID token: without it every login at a level with a `max_age` is `stale`"
     return Finding("auth-time", Grade.WARNING, message, mend)
 
