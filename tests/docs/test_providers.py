@@ -20,6 +20,7 @@ from acrux.domain.profile_notes import NOTES
 from acrux.domain.profiles import PROFILES
 from acrux.oidc.fetching import Fetcher
 from acrux.oidc.guard_limits import CANNOT, NEEDS_AT_APPLICATION, NEEDS_AT_PROVIDER
+from acrux.policy.check_providers import PROVIDER
 from acrux.policy.drawing import draw_text
 from acrux.policy.load import Checked, check_files
 
@@ -165,3 +166,11 @@ def test_the_page_of_the_verb_names_its_options() -> None:
     synopsis = DOCTOR.split("```")[1]
     for option in acrux.cli.doctor.command.params:
         assert any(name in synopsis for name in (*option.opts, option.human_readable_name.upper())), option.opts
+
+
+def test_the_overview_has_every_key_of_a_provider() -> None:
+    """The table of keys is the language's, in any order; none is missing, none is made up."""
+    table = OVERVIEW.split("| key | means |")[1].split("\n\n")[0]
+    rows = re.findall(r"^\| (`[^|]+`) \|", table, re.MULTILINE)
+    keys = [key for row in rows for key in re.findall(r"`(\w+)`", row)]
+    assert sorted(keys) == sorted(PROVIDER.keys)

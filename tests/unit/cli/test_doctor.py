@@ -187,6 +187,17 @@ def test_warnings_fail_only_where_that_is_asked_for(doctor: Callable[..., Result
     assert "         = it lists `urn:1`: see that the word is spelled right" in strict.stdout
 
 
+def test_a_word_that_proves_little_is_said_beside_the_level(doctor: Callable[..., Result]) -> None:
+    """A level that is enforced with such a word is not worth what it seems to be."""
+    text = SET.replace('acr: {mfa: "urn:2"}', 'acr: {mfa: "0"}')
+    with served(provider(acr_values_supported=["0"])) as issuer:
+        result = doctor(issuer, "--client", "jira", text=text)
+        as_json = json.loads(doctor(issuer, "--client", "jira", "--json", text=text).stdout)
+    assert "         but       `0` is accepted, and it stands for a long-lived browser cookie" in result.stdout
+    assert (result.exit_code, result.stderr) == (0, "1 warning\n")
+    assert as_json["client"]["levels"][0]["cautions"][0].startswith("`0` is accepted")
+
+
 HOSTILE: dict[str, tuple[Answer, str]] = {
     "html": (body(200, b"<!doctype html><title>Welcome</title>"), "is not JSON"),
     "not found": (body(404, b"{}"), "answered 404"),
