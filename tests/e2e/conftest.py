@@ -36,12 +36,24 @@ CHROMIUM_ARGUMENTS = (
     "--disable-sync",
 )
 NPM_SECONDS = 300
+NODE_PARTIES = HERE / "relying_parties_node"
 
 
 @pytest.fixture(scope="session")
 def node_modules() -> Path:
-    """The provider's dependencies, installed from its lock file where they are not yet."""
-    folder = PROVIDER_DIRECTORY / "node_modules"
+    """The provider's dependencies."""
+    return _installed(PROVIDER_DIRECTORY)
+
+
+@pytest.fixture(scope="session")
+def party_modules() -> Path:
+    """The dependencies of the relying parties on Node.js."""
+    return _installed(NODE_PARTIES)
+
+
+def _installed(directory: Path) -> Path:
+    """A folder's dependencies, installed from its lock file where they are not yet."""
+    folder = directory / "node_modules"
     if shutil.which("node") is None:
         unavailable("Node.js", "install Node.js 20 or later (Debian: `apt-get install nodejs npm`)")
     # npm writes this file last: an installation that was cut short is made anew.
@@ -50,14 +62,14 @@ def node_modules() -> Path:
             unavailable("npm", "install npm (Debian: `apt-get install npm`)")
         done = subprocess.run(
             ["npm", "ci", "--ignore-scripts"],
-            cwd=PROVIDER_DIRECTORY,
+            cwd=directory,
             capture_output=True,
             text=True,
             timeout=NPM_SECONDS,
             check=False,
         )
         if done.returncode:
-            unavailable("npm `oidc-provider`", f"`npm ci` in {PROVIDER_DIRECTORY} failed:\n{done.stderr[-2000:]}")
+            unavailable("what npm installs", f"`npm ci` in {directory} failed:\n{done.stderr[-2000:]}")
     return folder
 
 
