@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import certifi
 import pytest
 from bed.agent import Agent
 from bed.guarded import LOWERED, Site, Unchanged, edited, now_us, sign_in
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.external
 
 ARGV = (sys.executable, str(Path(__file__).resolve().parent / "relying_parties" / "envoy_party.py"))
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "relying-parties" / "envoy.md"
 TAGS = {"jira": ("atlassian",), "confluence": ("atlassian",), "intranet": (), "vault": ()}
 POLICY = """\
 
@@ -123,3 +127,23 @@ def test_a_denial(site: Site, agent: Agent) -> None:
     assert answer.redirect is not None
     assert agent.open(answer.redirect).response.status_code == 401
     assert not signed_in(site, agent, "vault")
+
+
+def test_the_page(envoy_program: Path, tmp_path: Path) -> None:
+    """Envoy takes the configuration that its page shows."""
+    (shown,) = re.findall(r"^```yaml envoy\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
+    secret = tmp_path / "secret"
+    secret.write_text("a secret")
+    for path in ("/etc/envoy/client-secret", "/etc/envoy/cookie-secret"):
+        assert path in shown
+        shown = shown.replace(path, str(secret))
+    shown = shown.replace("/etc/ssl/certs/ca-certificates.crt", certifi.where())
+    (tmp_path / "envoy.yaml").write_text(shown)
+    done = subprocess.run(
+        [envoy_program, "--mode", "validate", "-c", tmp_path / "envoy.yaml"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr

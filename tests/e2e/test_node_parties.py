@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import pytest
 from bed.agent import Agent
 from bed.guarded import LOWERED, Site, Unchanged, edited, now_us, sign_in
@@ -13,8 +14,6 @@ from bed.provider import CODE_ACR, PASSWORD_ACR
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-    import httpx
 
 pytestmark = pytest.mark.external
 
@@ -137,6 +136,31 @@ def test_a_bypass(site: Site, agent: Agent, name: str) -> None:
     assert "(unbound)" in page.response.text
     assert agent.client.get(f"{site.urls[name]}/me").status_code == 401
     assert site.logged("unbound", since_us)["client"] == name
+
+
+def test_what_an_auditor_sees(site: Site, agent: Agent) -> None:
+    """Both tries are found by the API and the metrics, by the words that the pages for relying parties name."""
+    before = unbound_count(site)
+    asked = agent.open_until(f"{site.urls['confluence']}/login", site.first.url)
+    assert asked.redirect is not None
+    sign_in(agent, agent.open(f"{site.provider.metadata['authorization_endpoint']}?{asked.redirect.query.decode()}"))
+    assert unbound_count(site) == before + 1
+    since_us = now_us()
+    # The provider has a session for the password by now, and asks for nothing more.
+    agent.open(edited(redirected(site, agent, "confluence"), "acr_values", "max_age"))
+    site.logged("outcome", since_us)
+    for verdict in ("downgraded", "!satisfied"):
+        (seen,) = site.first.decisions(client="confluence", verdict=verdict, limit="1")
+        assert (seen["level"], seen["rules"], seen["verdict"]) == ("mfa", ["atlassian-sso"], "downgraded")
+        assert seen["returned_acr"] == PASSWORD_ACR
+
+
+def unbound_count(site: Site) -> float:
+    """How many token requests the second node refused as unbound."""
+    headers = {"Authorization": f"Bearer {site.first.operator_token}"}
+    answer = httpx.get(f"{site.second.url}/metrics", headers=headers, timeout=10).raise_for_status()
+    samples = [line.split() for line in answer.text.splitlines() if line.startswith("acrux_verdicts_total{")]
+    return next((float(value) for name, value in samples if name == 'acrux_verdicts_total{verdict="unbound"}'), 0.0)
 
 
 @pytest.mark.parametrize(("name", "verdict"), [("jira", "mismatched"), ("passport-jira", "unbound")])
