@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import certifi
+import httpx
 import pytest
 from bed.agent import Agent
 from bed.guarded import LOWERED, Site, Unchanged, edited, now_us, sign_in
@@ -16,8 +17,6 @@ from bed.provider import CODE_ACR, PASSWORD_ACR
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    import httpx
 
 pytestmark = pytest.mark.external
 
@@ -127,6 +126,25 @@ def test_a_denial(site: Site, agent: Agent) -> None:
     assert answer.redirect is not None
     assert agent.open(answer.redirect).response.status_code == 401
     assert not signed_in(site, agent, "vault")
+
+
+def test_refresh(site: Site, agent: Agent) -> None:
+    """A browser whose access token is gone is let in by its refresh token, which Envoy sends through the guard."""
+    sign_in(agent, agent.open(f"{site.urls['jira']}/"))
+    for _ in range(2):
+        before = redeemed(site)
+        del agent.client.cookies["BearerToken"]
+        assert signed_in(site, agent, "jira")
+        assert "BearerToken" in agent.client.cookies
+        assert redeemed(site) == before + 1
+
+
+def redeemed(site: Site) -> float:
+    """How many token requests the second node answered with tokens."""
+    headers = {"Authorization": f"Bearer {site.first.operator_token}"}
+    text = httpx.get(f"{site.second.url}/metrics", headers=headers, timeout=10).raise_for_status().text
+    name = 'acrux_requests_total{operation="rp_token",status="200"} '
+    return next((float(line.removeprefix(name)) for line in text.splitlines() if line.startswith(name)), 0.0)
 
 
 def test_the_page(envoy_program: Path, tmp_path: Path) -> None:
