@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,11 +27,14 @@ ADAPTERS = {
     "django": ("django_app.py", "/callback"),
     "social-core": ("social_app.py", "/social/complete/oidc/"),
 }
-# The ID tokens of this provider name no key, and these libraries refuse such tokens by themselves, before any judging.
+# These libraries refuse ID tokens that name no key, by themselves and before any judging. The tokens of the provider
+# name none before its version 0.4, which is for Python 3.12 and later; from then on these are adapters like the others.
 NEEDS_KID = {
     "mozilla-django-oidc": ("mozilla_app.py", "/oidc/callback/"),
     "allauth": ("allauth_app.py", "/accounts/oidc/corp/login/callback/"),
 }
+if tuple(map(int, version("oidc-provider-mock").split(".")[:2])) >= (0, 4):
+    ADAPTERS, NEEDS_KID = {**ADAPTERS, **NEEDS_KID}, {}
 DEMANDING = tuple(Application(name, *made) for name, made in {**ADAPTERS, **NEEDS_KID}.items())
 # The others once more, as applications that the policy asks nothing of.
 CONTENT = tuple(Application(f"content-{name}", *made) for name, made in ADAPTERS.items())

@@ -1,4 +1,4 @@
-"""A provider that ignores what it is asked: PyPI `oidc-provider-mock`, whose ID tokens have no acr and no auth_time."""
+"""A provider that ignores what it is asked: PyPI `oidc-provider-mock`, whose ID tokens have no acr."""
 
 from __future__ import annotations
 
