@@ -72,12 +72,13 @@ class Unchanged:
 
 @dataclass(slots=True)
 class Site:
-    """The provider, two nodes, and the applications."""
+    """The provider, two nodes, and the applications: where they are, and how the provider has them registered."""
 
     provider: Provider
     first: Service
     second: Service
     urls: dict[str, str]
+    registered: dict[str, dict[str, Any]]
     database: Database
     _ends: ExitStack
 
@@ -111,16 +112,14 @@ class Site:
                 stack.callback(nodes[-1].stop)
             database = Database(database_url)
             stack.callback(database.close)
-            site = cls(provider, nodes[0], nodes[1], urls, database, stack)
+            site = cls(provider, nodes[0], nodes[1], urls, registered, database, stack)
             for party in parties:
-                site._start_party(party, registered[party.name], sockets.get(party.name), directory)
+                site._start_party(party, sockets.get(party.name), directory)
             site._ends = stack.pop_all()
             return site
 
-    def _start_party(
-        self, party: Unchanged, registered: dict[str, Any], bound: socket.socket | None, directory: Path
-    ) -> None:
-        name = party.name
+    def _start_party(self, party: Unchanged, bound: socket.socket | None, directory: Path) -> None:
+        name, registered = party.name, self.registered[party.name]
         handed_over = [] if bound is None else [bound.fileno()]
         environment = {
             "RP_CLIENT_ID": registered["client_id"],
