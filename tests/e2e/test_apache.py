@@ -83,7 +83,12 @@ def assert_nobody_is_in(site: Site, agent: Agent, name: str, page: Page) -> None
 PROTECTED = ["mirror jira", "endpoints confluence", "map portal"]
 
 
-@pytest.mark.parametrize("more", ["", f"&acr_values={PASSWORD_ACR}"], ids=["stripped", "lowered"])
+MOVED = '&claims={"id_token":{"acr":{"value":"' + PASSWORD_ACR + '"}}}'
+
+
+@pytest.mark.parametrize(
+    "more", ["", f"&acr_values={PASSWORD_ACR}", MOVED], ids=["stripped", "lowered", "moved to claims"]
+)
 @pytest.mark.parametrize("name", PROTECTED)
 def test_the_attack(site: Site, agent: Agent, name: str, more: str) -> None:
     """Who edits the request on its way to the provider logs in there with a password alone, and not at Apache."""

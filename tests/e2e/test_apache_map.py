@@ -37,6 +37,14 @@ def agent(site: Site) -> Iterator[Agent]:
 
 
 @pytest.fixture
+def place() -> Iterator[Path]:
+    """A directory for one more Apache."""
+    made = Apache.make_directory()
+    yield made
+    shutil.rmtree(made, ignore_errors=True)
+
+
+@pytest.fixture
 def portal(site: Site) -> Host:
     return site.hosts["map portal"]
 
@@ -129,9 +137,8 @@ def test_a_denial_of_the_map(site: Site, agent: Agent) -> None:
     assert answer.text == (f"The policy does not allow this sign-in. For the help desk: DENY {decision['decision_id']}")
 
 
-def test_a_map_that_is_gone(site: Site, agent: Agent) -> None:
+def test_a_map_that_is_gone(site: Site, agent: Agent, place: Path) -> None:
     """When the program has ended nobody gets in, until Apache is told to start it again."""
-    place = Apache.make_directory()
     host = Host.at("portal", 3, 41)
     apache = Apache.start(place, site.certificate, [site.config(host)], host)
     try:
@@ -163,10 +170,9 @@ def wait_until(look) -> None:
         time.sleep(0.05)
 
 
-def test_acrux_is_away(site: Site, portal: Host, agent: Agent) -> None:
+def test_acrux_is_away(site: Site, portal: Host, agent: Agent, place: Path) -> None:
     """Without Acrux the map demands the client's ceiling: of new logins, and of who is logged in."""
     sign_in(agent, agent.open(f"{portal.url}/"))
-    place = Apache.make_directory()
     known, unknown = Host.at("portal", 3, 42), Host.at("portal", 3, 43)
     wait_until(site.cache(portal).exists)
     shutil.copy(site.cache(portal), site.cache(known))

@@ -5,6 +5,7 @@ Apache would give one person's answer to another.
 INVARIANT (closed): only an answer that begins with `ASK ` lets a login go on.
 """
 
+import hashlib
 import json
 import logging
 import string
@@ -105,7 +106,7 @@ class RewriteMap:
     Args:
         client: how Acrux is asked; it names the relying party.
         remember_seconds: for how long the same line gets the same answer without asking again; 0 asks each time. What
-            was decided without Acrux is never remembered.
+            was decided without Acrux is remembered for `PAUSE_SECONDS` at most: each fallback is a report to deliver.
         clock: monotonic seconds.
     """
 
@@ -115,6 +116,7 @@ class RewriteMap:
         self._client = client
         self._remember_seconds = remember_seconds
         self._clock = clock
+        # By the line's hash: lines may be long, and whoever can write into one can write many.
         self._remembered: OrderedDict[bytes, tuple[str, float]] = OrderedDict()
 
     def serve(self, lines: BinaryIO, answers: BinaryIO) -> None:
@@ -130,9 +132,10 @@ class RewriteMap:
 
     def answer(self, key: bytes) -> str:
         """The answer to one line, without its end."""
-        known, until_seconds = self._remembered.get(key, ("", 0.0))
+        digest = hashlib.sha256(key).digest()
+        known, until_seconds = self._remembered.get(digest, ("", 0.0))
         if self._clock() < until_seconds:
-            self._remembered.move_to_end(key)
+            self._remembered.move_to_end(digest)
             return known
         try:
             decision = self._client.decide(**read_key(key))
@@ -148,14 +151,14 @@ class RewriteMap:
             return f"FAIL {Failure.INTERNAL}"
         if decision.denied:
             _LOG.warning("decision %s: the policy denies the login", decision.id)
-        if not decision.fallback:
-            self._remember(key, answer, decision)
+        self._remember(digest, answer, decision)
         return answer
 
-    def _remember(self, key: bytes, answer: str, decision: Decision) -> None:
+    def _remember(self, digest: bytes, answer: str, decision: Decision) -> None:
         left_seconds = (decision.expires_at - datetime.now(UTC)).total_seconds()
-        self._remembered[key] = (answer, self._clock() + min(self._remember_seconds, left_seconds))
-        self._remembered.move_to_end(key)
+        longest_seconds = PAUSE_SECONDS if decision.fallback else left_seconds
+        self._remembered[digest] = (answer, self._clock() + min(self._remember_seconds, longest_seconds))
+        self._remembered.move_to_end(digest)
         while len(self._remembered) > MAX_REMEMBERED:
             self._remembered.popitem(last=False)
 

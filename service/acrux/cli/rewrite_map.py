@@ -19,8 +19,9 @@ from acrux.client import AcruxClient
 DESCRIPTION = """\
 Answer Apache's RewriteMap: for each line of facts, what the login must ask the provider for.
 
-Apache starts this program and keeps it. A line holds facts as `name=value`, separated by spaces; whatever a user
-has a say in goes through Apache's own `escape` map. An empty value means that the fact is not known. Names:
+Apache starts this program and keeps it. A line holds facts as `name=value`, separated by spaces; whatever a user has a
+say in goes through Apache's own `escape` map, as device.user_agent=${{escape:%{{HTTP_USER_AGENT}}}}. An empty value
+means that the fact is not known. Names:
   {names}
 `attr.NAME:=value` is JSON (a number, a boolean, a list); `attr.NAME=value` is a text.
 
@@ -38,8 +39,7 @@ In the virtual host (docs/relying-parties/apache-mod-auth-openidc.md has all of 
   RewriteMap acrux "prg:/opt/acrux/bin/acrux rewrite-map --url https://acrux.example.com --client portal \\
       --token-file /etc/acrux/portal.token --cache /var/cache/acrux/portal.json" www-data:www-data
 
-  RewriteRule ^/admin(/|$) - "[E=ACRUX:${acrux:network.ip=%{REMOTE_ADDR} app.id=portal-admin \\
-      device.user_agent=${escape:%{HTTP_USER_AGENT}}}]"
+  RewriteRule ^/admin(/|$) - "[E=ACRUX:${acrux:network.ip=%{REMOTE_ADDR} app.id=portal-admin}]"
   RewriteCond %{ENV:ACRUX} ^DENY
   RewriteRule ^/admin(/|$) - [F]
   RewriteCond %{ENV:ACRUX} !^ASK

@@ -54,6 +54,12 @@ def page_host(number: int) -> str:
     raise AssertionError(f"{PAGE.name} has no virtual host {number}")
 
 
+def page_words(start: str) -> str:
+    """What stands between backquotes in the page's text, by how it begins."""
+    (found,) = {words for words in re.findall(r"`([^`\n]+)`", PAGE.read_text()) if words.startswith(start)}
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class Host:
     """A virtual host on a loopback address of its own, so that no cookie of one is sent to another.

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bed.apache import Apache, Backend, Host, apache_program, front, page_host
+from bed.apache import Apache, Backend, Host, apache_program, front, page_host, page_words
 from bed.certificates import Certificate
 from bed.provider import Person, Provider
 from bed.service import ACRUX, Service, policies_for
@@ -78,6 +78,7 @@ class Parts:
                 "https://login.example.com": provider.url,
             },
             3: {
+                "app.id=portal-admin}": f"app.id=portal-admin {page_words('device.user_agent=')}}}",
                 "/opt/acrux/bin/acrux": str(ACRUX),
                 "--url https://acrux.example.com": f"--url {self.service.url}",
                 "/etc/acrux/portal.token": str(self.token),

@@ -223,17 +223,28 @@ def test_remembering() -> None:
 @pytest.mark.parametrize(
     "answer",
     [
-        replace(DECISION, fallback=True),
         replace(DECISION, expires_at=datetime.now(UTC) - timedelta(seconds=1)),
         UnavailableError("it is away"),
         RequestRefusedError(422, "", "wrong"),
     ],
 )
 def test_what_is_not_remembered(answer) -> None:
-    """A fallback, a failure and a decision that has expired are asked about again."""
+    """A failure and a decision that has expired are asked about again."""
     acrux = Acrux(answer)
     rewriting = RewriteMap(acrux, remember_seconds=30)
     rewriting.answer(b"app.id=a")
+    rewriting.answer(b"app.id=a")
+    assert len(acrux.calls) == 2
+
+
+def test_a_fallback_is_remembered_for_a_moment() -> None:
+    """What was decided without Acrux is asked about again soon, and not at each request meanwhile."""
+    now = [0.0]
+    acrux = Acrux(replace(DECISION, fallback=True))
+    rewriting = RewriteMap(acrux, remember_seconds=30, clock=lambda: now[0])
+    assert {rewriting.answer(b"app.id=a") for _ in range(3)} == {answer_to(DECISION)}
+    assert len(acrux.calls) == 1
+    now[0] = PAUSE_SECONDS
     rewriting.answer(b"app.id=a")
     assert len(acrux.calls) == 2
 
