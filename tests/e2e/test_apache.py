@@ -230,13 +230,14 @@ def test_one_level_for_one_path_attacked(site: Site, agent: Agent) -> None:
 
 
 def test_acrux_is_away(site: Site, agent: Agent) -> None:
-    """Without Acrux nobody logs in; who has a session keeps it, as long as no token must be refreshed."""
+    """Without Acrux nobody logs in; who has a session keeps it, unless a refresh that fails is to end it."""
     confluence, jira = site.hosts["endpoints confluence"], site.hosts["mirror jira"]
     sign_in(agent, agent.open(confluence.url))
     assert agent.open(jira.url).response.status_code == 200
     site.service.kill()
     try:
         assert agent.client.get(confluence.url).status_code == 200
+        assert "oidc_refresh_access_token" in site.apache.log()
         # This host refreshes at each request, and logs out who can't be refreshed.
         before = len(site.backend.seen)
         answer = agent.client.get(jira.url)

@@ -74,6 +74,8 @@ class Parts:
                 "</VirtualHost>": f"{page_host(4)}</VirtualHost>",
             },
             2: {
+                # Each request tries to refresh, and goes on if that fails.
+                "BeforeExpiry 60 logout_on_error": "BeforeExpiry 700",
                 "OIDCProviderIssuer https://login.example.com": f"OIDCProviderIssuer {self.provider.issuer}",
                 "https://login.example.com": provider.url,
             },
