@@ -95,6 +95,19 @@ def envoy_program() -> Path:
     return program
 
 
+@pytest.fixture(scope="session")
+def puma() -> Path:
+    """The web server of Ruby applications, where the library that GitLab logs in with is there too."""
+    found = shutil.which("puma")
+    if found is None or shutil.which("ruby") is None:
+        unavailable("puma", "install it (Debian: `apt-get install puma ruby-omniauth-openid-connect`)")
+    gem = ["ruby", "-e", "gem 'gitlab-omniauth-openid-connect'"]
+    if subprocess.run(gem, capture_output=True, timeout=60, check=False).returncode:
+        unavailable("gitlab-omniauth-openid-connect", "install it (Debian: `ruby-omniauth-openid-connect`)")
+    assert found is not None
+    return Path(found)
+
+
 @pytest.fixture
 def chromium() -> Iterator[Browser]:
     """A real, headless Chromium. One for each test: Playwright's loop would get in the way of asynchronous tests."""

@@ -128,6 +128,7 @@ class Site:
             "RP_AUTHORIZATION_URL": f"{self.first.url}/rp/{name}/authorize",
             "RP_TOKEN_URL": f"{self.second.url}/rp/{name}/token",
             "RP_ISSUER": self.provider.issuer,
+            "RP_PROVIDER_METADATA": json.dumps(self.provider.metadata),
             "RP_AUTH_METHOD": party.auth_method,
             "RP_FD": ",".join(map(str, handed_over)),
             "RP_PORT": str(httpx.URL(self.urls[name]).port),
