@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,7 +15,10 @@ BLOCK = re.compile(r"^( *)```(\S*)([^\n]*)\n(.*?)^ *```$", re.MULTILINE | re.DOT
 
 
 class Block(NamedTuple):
-    """A fenced block of a page; `program` is whose configuration a YAML block is, or '' for a policy set."""
+    """A fenced block of a page.
+
+    `program` is whose configuration a YAML block is; '' for a policy set, `part` for what stands beside others in one.
+    """
 
     page: str
     number: int
@@ -35,6 +39,14 @@ def blocks() -> list[Block]:
 POLICIES = [block for block in blocks() if block.language == "yaml" and not block.program]
 
 
+PARTS = [block for block in blocks() if block.program == "part"]
+ELSEWHERE = """version: acrux/v1
+ladder: [basic, mfa]
+providers: {corp: {issuer: https://login.example.com, acr: {mfa: urn:example:loa:2}}}
+defaults: {unregistered_client: mfa}
+"""
+
+
 def test_the_pages_show_policies() -> None:
     """Blocks are found, and the pages for programs that are only configured have one each."""
     pages = {block.page for block in POLICIES}
@@ -47,6 +59,19 @@ def test_a_policy_is_right(block: Block, verb: tuple[str, ...], tmp_path: Path) 
     """A whole set: no mistake, no warning, and its own tests pass."""
     (tmp_path / "policy.yaml").write_text(block.text, encoding="utf-8")
     done = subprocess.run([ACRUX, *verb, tmp_path], capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("page", sorted({block.page for block in PARTS}))
+def test_parts_are_right(page: str, tmp_path: Path) -> None:
+    """The parts of a page make a set without a mistake together with what every set has."""
+    (tmp_path / "elsewhere.yaml").write_text(ELSEWHERE, encoding="utf-8")
+    for block in (each for each in PARTS if each.page == page):
+        text = "version: acrux/v1\n" + textwrap.dedent(block.text)
+        (tmp_path / f"part-{block.number}.yaml").write_text(text, encoding="utf-8")
+    done = subprocess.run(
+        [ACRUX, "check", "--strict", tmp_path], capture_output=True, text=True, check=False, timeout=60
+    )
     assert done.returncode == 0, done.stdout + done.stderr
 
 
