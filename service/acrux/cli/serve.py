@@ -175,6 +175,22 @@ def _read_public_url(_ctx: click.Context, _parameter: click.Parameter, text: str
     help="A sentence for the pages that users see where a login can't go on, such as whom to call.",
 )
 @quota_options
+@click.option(
+    "--geoip-country",
+    type=click.Path(path_type=Path, dir_okay=False),
+    envvar="ACRUX_GEOIP_COUNTRY",
+    default=None,
+    show_default="none",
+    help="A MaxMind-format file that says `network.country`; a new one is taken by itself.",
+)
+@click.option(
+    "--geoip-asn",
+    type=click.Path(path_type=Path, dir_okay=False),
+    envvar="ACRUX_GEOIP_ASN",
+    default=None,
+    show_default="none",
+    help="The same for `network.asn`; one file may serve for both.",
+)
 @click.pass_context
 def command(
     ctx: click.Context,
@@ -198,6 +214,8 @@ def command(
     public_url: str | None,
     help_desk: str,
     quotas: AdapterQuotas,
+    geoip_country: Path | None,
+    geoip_asn: Path | None,
 ) -> None:
     r"""Serve decisions over HTTP.
 
@@ -232,6 +250,8 @@ def command(
         public_url=public_url,
         help_desk=help_desk,
         quotas=quotas,
+        geoip_country=geoip_country,
+        geoip_asn=geoip_asn,
         show_token=sys.stdout.isatty() and os.environ.get("CI") is None,
     )
     try:

@@ -148,6 +148,15 @@ READINESS: Final[dict[str, Any]] = {
     "status": "ready",
     "policy": {"revision": REVISION, "loaded_at": "2026-11-24T07:00:00.000000Z", "failure": None},
     "log": {"available": True, "unshipped_count": 0, "lag_seconds": 0.0, "database_reachable": True},
+    "geoip": {
+        "country": {
+            "type": "GeoLite2-Country",
+            "built_at": "2026-11-20T00:00:00.000000Z",
+            "loaded_at": "2026-11-24T07:00:00.000000Z",
+            "failure": None,
+        },
+        "asn": None,
+    },
 }
 METRICS: Final = (
     "# HELP acrux_decisions_total Decisions by outcome and level.\n"

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from acrux.oidc.id_tokens import Verifier
     from acrux.oidc.tickets import TicketSealer
     from acrux.storage.database import Database
+    from acrux.wiring.geography import Atlas
     from acrux.wiring.metrics import Metrics
 
 HELD_REVISIONS: Final = 4
@@ -231,6 +232,7 @@ class Services:
         reload: asks the supervisor to read the policy directory; returns when all workers have the set.
         flush_log: returns when everything appended so far is in the database; raises TimeoutError.
         status: what the supervisor last said of the node; no I/O.
+        geography: where addresses are; None where no file is configured.
     """
 
     policy: PolicyHolder
@@ -249,4 +251,5 @@ class Services:
     reload: Callable[[], Awaitable[ReloadReport]]
     flush_log: Callable[[], Awaitable[None]]
     status: Callable[[], NodeStatus] = NodeStatus
+    geography: Atlas | None = None
     settings: ServiceSettings = field(default_factory=ServiceSettings)

@@ -56,6 +56,7 @@ class ServeSettings:
         public_url: where browsers and relying parties reach this service; None: as each request says.
         help_desk: a sentence for the pages that users see.
         quotas: the redirect adapter's limits.
+        geoip_country, geoip_asn: MaxMind-format files that say where addresses are; without one its fact is absent.
         show_token: print the first operator token, since a person is looking.
     """
 
@@ -78,4 +79,6 @@ class ServeSettings:
     public_url: str | None = None
     help_desk: str = ""
     quotas: AdapterQuotas = field(default_factory=AdapterQuotas)
+    geoip_country: Path | None = None
+    geoip_asn: Path | None = None
     show_token: bool = False

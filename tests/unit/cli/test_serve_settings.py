@@ -53,6 +53,21 @@ def test_quotas(served, tmp_path):
     assert served[1].quotas == AdapterQuotas()
 
 
+def test_settings_of_geoip_files(served, tmp_path, monkeypatch):
+    """By flag, by variable and by file; none unless said."""
+    (tmp_path / "acrux.toml").write_text('geoip-country = "/var/lib/GeoIP/country.mmdb"\n')
+    monkeypatch.setenv("ACRUX_GEOIP_ASN", "asn.mmdb")
+    assert CliRunner().invoke(command, ["--config", str(tmp_path / "acrux.toml")]).exit_code == 0
+    assert CliRunner().invoke(command, ["--geoip-country", "c.mmdb", "--geoip-asn", "a.mmdb"]).exit_code == 0
+    monkeypatch.delenv("ACRUX_GEOIP_ASN")
+    assert CliRunner().invoke(command, []).exit_code == 0
+    assert [(str(one.geoip_country), str(one.geoip_asn)) for one in served] == [
+        ("/var/lib/GeoIP/country.mmdb", "asn.mmdb"),
+        ("c.mmdb", "a.mmdb"),
+        ("None", "None"),
+    ]
+
+
 @pytest.mark.parametrize(
     "flags",
     [
