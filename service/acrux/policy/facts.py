@@ -15,7 +15,7 @@ _UNKNOWN: Final = Zones((UNKNOWN_ZONE,), trusted=False)
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Whereabouts:
     """Where an address is.
 
     Attributes:
@@ -31,7 +31,7 @@ class Place:
 class Geography(Protocol):
     """Where addresses are: files on this machine, in memory; it never waits and never raises."""
 
-    def place_of(self, ip: str) -> Place:
+    def whereabouts_of(self, ip: str) -> Whereabouts:
         """The place of a normalised address; no file knows the place of `""`."""
         ...
 
@@ -141,7 +141,7 @@ class FactBuilder:
         values["network.ip"], values["network.zones"], values["network.trusted"] = text, zones.names, zones.trusted
         country, asn = request.network_country, request.network_asn
         if self._geography is not None:
-            place = self._geography.place_of(text)
+            place = self._geography.whereabouts_of(text)
             country = place.country if country is None else country
             asn = place.asn if asn is None else asn
         if country is not None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from acrux.policy.facts import Place
+from acrux.policy.facts import Whereabouts
 from acrux.wiring.geoip import GeoipFact, GeoipTable
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class GeoipState:
     failure: GeoipFailure | None = None
 
 
-_Found: TypeAlias = tuple[Place, tuple[GeoipFact, ...]]
+_Found: TypeAlias = tuple[Whereabouts, tuple[GeoipFact, ...]]
 
 
 class Atlas:
@@ -79,7 +79,7 @@ class Atlas:
         self._find: Callable[[str], _Found] = lru_cache(_REMEMBERED_ADDRESSES)(_Lookup(by_fact, self._complain))
         self.states = dict(states)
 
-    def place_of(self, ip: str) -> Place:
+    def whereabouts_of(self, ip: str) -> Whereabouts:
         """Where a normalised address is; a fact without a file, or whose file is damaged there, is None."""
         place, failed = self._find(ip)
         if failed:
@@ -121,5 +121,5 @@ class _Lookup:
                 failed.append(fact)
                 self._complain(fact, damage)
         country, asn = values.get(GeoipFact.COUNTRY), values.get(GeoipFact.ASN)
-        place = Place(country if isinstance(country, str) else None, asn if isinstance(asn, int) else None)
+        place = Whereabouts(country if isinstance(country, str) else None, asn if isinstance(asn, int) else None)
         return place, tuple(failed)

@@ -9,7 +9,6 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
-from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 from typing import Any, Final
@@ -131,15 +130,23 @@ def _has_its_end(path: Path) -> bool:
 
 
 class _Remembering(Reader):
-    """The library's reader, with its last few records at hand. Nobody writes to a record."""
+    """The library's reader, with its last records at hand. Nobody writes to a record.
+
+    Not `lru_cache` of a method of its own: that would be a cycle, and a worker, which keeps the garbage collector from
+    what it has loaded, would go on mapping each file that was ever in use.
+    """
 
     def __init__(self, path: Path, mode: int) -> None:
-        # Before the file is opened, since the reader below may call already.
-        self._resolve = lru_cache(_REMEMBERED_RECORDS)(super()._resolve_data_pointer)
+        self._known: dict[int, Any] = {}
         super().__init__(path, mode)
 
     def _resolve_data_pointer(self, pointer: int) -> Any:
-        return self._resolve(pointer)
+        found = self._known.get(pointer)
+        if found is None:
+            if len(self._known) >= _REMEMBERED_RECORDS:
+                self._known.clear()
+            found = self._known[pointer] = super()._resolve_data_pointer(pointer)
+        return found
 
 
 def country_in(record: object) -> str:

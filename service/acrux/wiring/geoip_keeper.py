@@ -80,6 +80,7 @@ class GeoipKeeper:
                     raise GeoipUnusable(f"the GeoIP file `{source}` (--geoip-{fact}) {invalid}") from invalid
                 states[fact] = replace(self._state(*kept), failure=self._refuse(fact, source, invalid))
         self._offer(states)
+        self.forget_old_copies()  # of a run that was killed; no worker is there yet
         self.warn_of_old_files()
 
     def settled_change(self) -> bool:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from acrux.domain.facts import BUILT_IN_FACTS, FactType
-from acrux.policy.facts import FactBuilder, Place, attribute_value, default_provider
+from acrux.policy.facts import FactBuilder, Whereabouts, attribute_value, default_provider
 from acrux.policy.load import check_files
 from acrux.policy.request import RequestInvalid, request_from_json, supposed_from_json
 
@@ -187,10 +187,10 @@ def test_zones_follow_from_the_address(ip, normal, zones, trusted):
 class Atlas:
     """A geography of one country, and a damaged part."""
 
-    def place_of(self, ip):
+    def whereabouts_of(self, ip):
         if ip.startswith("203.0.113."):
-            return Place(None, None)
-        return Place("FR", 64_500) if ip.startswith("198.51.100.") else Place("ZZ", 0)
+            return Whereabouts(None, None)
+        return Whereabouts("FR", 64_500) if ip.startswith("198.51.100.") else Whereabouts("ZZ", 0)
 
 
 def test_geography_is_known_only_with_a_file():

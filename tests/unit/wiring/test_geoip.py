@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import tempfile
+import weakref
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -13,7 +15,7 @@ from geoip_files import BUILT_AT, COUNTRIES, damaged, put, write_countries, writ
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from acrux.policy.facts import Place
+from acrux.policy.facts import Whereabouts
 from acrux.wiring.geography import Atlas
 from acrux.wiring.geoip import GeoipFact, GeoipInvalid, asn_in, country_in, open_table
 
@@ -34,14 +36,16 @@ def test_known_and_unknown_addresses(tmp_path: Path) -> None:
             open_table(write_systems(tmp_path / "a"), ASN, into_memory=True),
         ]
     )
-    places = {ip: atlas.place_of(ip) for ip in ("198.51.100.9", "2001:db8::1", "203.0.113.1", "10.0.0.1", "::1", "")}
+    places = {
+        ip: atlas.whereabouts_of(ip) for ip in ("198.51.100.9", "2001:db8::1", "203.0.113.1", "10.0.0.1", "::1", "")
+    }
     assert places == {
-        "198.51.100.9": Place("DE", 64_500),
-        "2001:db8::1": Place("FR", 64_501),
-        "203.0.113.1": Place("CH", 0),
-        "10.0.0.1": Place("ZZ", 0),
-        "::1": Place("ZZ", 0),
-        "": Place("ZZ", 0),
+        "198.51.100.9": Whereabouts("DE", 64_500),
+        "2001:db8::1": Whereabouts("FR", 64_501),
+        "203.0.113.1": Whereabouts("CH", 0),
+        "10.0.0.1": Whereabouts("ZZ", 0),
+        "::1": Whereabouts("ZZ", 0),
+        "": Whereabouts("ZZ", 0),
     }
     assert not atlas.take_failed()
 
@@ -49,12 +53,12 @@ def test_known_and_unknown_addresses(tmp_path: Path) -> None:
 def test_a_fact_without_a_file_is_absent(tmp_path: Path) -> None:
     """With one file of two only its fact is there, for every address and for none; without any there is nothing."""
     atlas = Atlas([open_table(write_systems(tmp_path / "a"), ASN)])
-    assert [atlas.place_of(ip) for ip in ("198.51.100.9", "192.0.2.1", "")] == [
-        Place(None, 64_500),
-        Place(None, 0),
-        Place(None, 0),
+    assert [atlas.whereabouts_of(ip) for ip in ("198.51.100.9", "192.0.2.1", "")] == [
+        Whereabouts(None, 64_500),
+        Whereabouts(None, 0),
+        Whereabouts(None, 0),
     ]
-    assert Atlas().place_of("198.51.100.9") == Place(None, None)
+    assert Atlas().whereabouts_of("198.51.100.9") == Whereabouts(None, None)
 
 
 def test_a_file_of_ipv4_alone(tmp_path: Path) -> None:
@@ -112,7 +116,7 @@ def test_one_file_may_say_both(tmp_path: Path) -> None:
     tables = [open_table(path, fact) for fact in GeoipFact]
     for table in tables:
         table.check()
-    assert Atlas(tables).place_of("198.51.100.1") == Place("DE", 64_500)
+    assert Atlas(tables).whereabouts_of("198.51.100.1") == Whereabouts("DE", 64_500)
 
 
 def test_a_file_of_another_type_is_refused(tmp_path: Path) -> None:
@@ -157,8 +161,8 @@ def test_a_damaged_record_leaves_the_fact_absent(tmp_path: Path, caplog: pytest.
     put(tmp_path / "c", content)
     atlas = Atlas([open_table(tmp_path / "c", COUNTRY), open_table(write_systems(tmp_path / "a"), ASN)])
     with caplog.at_level(logging.ERROR):
-        assert [atlas.place_of(f"198.51.100.{n}") for n in (1, 2, 2)] == [Place(None, 64_500)] * 3
-    assert atlas.place_of("203.0.113.1") == Place("CH", 0)
+        assert [atlas.whereabouts_of(f"198.51.100.{n}") for n in (1, 2, 2)] == [Whereabouts(None, 64_500)] * 3
+    assert atlas.whereabouts_of("203.0.113.1") == Whereabouts("CH", 0)
     assert atlas.take_failed() == {COUNTRY: 3}
     assert atlas.take_failed() == {}
     assert [record.levelname for record in caplog.records] == ["ERROR"]
@@ -167,10 +171,33 @@ def test_a_damaged_record_leaves_the_fact_absent(tmp_path: Path, caplog: pytest.
 def test_files_are_exchanged_whole(tmp_path: Path) -> None:
     """After an exchange nothing of the old file is remembered."""
     atlas = Atlas([open_table(write_countries(tmp_path / "old"), COUNTRY)])
-    assert atlas.place_of("198.51.100.9").country == "DE"
+    assert atlas.whereabouts_of("198.51.100.9").country == "DE"
     atlas.take([open_table(write_countries(tmp_path / "new", {"198.51.100.0/24": "NO"}), COUNTRY)], {})
-    assert atlas.place_of("198.51.100.9").country == "NO"
-    assert atlas.place_of("2001:db8::1").country == "ZZ"
+    assert atlas.whereabouts_of("198.51.100.9").country == "NO"
+    assert atlas.whereabouts_of("2001:db8::1").country == "ZZ"
+
+
+def test_an_exchanged_file_is_let_go_at_once(tmp_path: Path) -> None:
+    """Workers keep the garbage collector off: a file that is out of use must not need it to be unmapped."""
+    table = open_table(write_countries(tmp_path / "old"), COUNTRY)
+    old = weakref.ref(table._reader)
+    atlas = Atlas([table])
+    assert atlas.whereabouts_of("198.51.100.9").country == "DE"
+    gc.disable()
+    try:
+        atlas.take([open_table(write_countries(tmp_path / "new"), COUNTRY)], {})
+        del table
+        assert old() is None
+    finally:
+        gc.enable()
+
+
+def test_many_records_are_read_rightly(tmp_path: Path) -> None:
+    """However many different records a file has, more than are kept at hand, each address has its own."""
+    systems = {f"10.{number >> 8}.{number & 255}.0/24": number + 1 for number in range(3000)}
+    table = open_table(write_systems(tmp_path / "a", systems), ASN)
+    for _ in range(2):
+        assert [table.value_of(network.replace(".0/24", ".7")) for network in systems] == list(systems.values())
 
 
 @cache
@@ -219,6 +246,6 @@ def test_no_bytes_raise(content: bytes, addresses: list[str], into_memory: bool)
         # Even what did not pass the check gets in nobody's way.
         atlas = Atlas(tables)
         for ip in ["198.51.100.1", "10.1.1.1", "2001:db8::1", "", *addresses]:
-            place = atlas.place_of(ip)
+            place = atlas.whereabouts_of(ip)
             assert place.country is None or (len(place.country) == 2 and place.country.isupper())
             assert place.asn is None or 0 <= place.asn < 2**32

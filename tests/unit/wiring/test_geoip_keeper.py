@@ -37,7 +37,7 @@ def keeper_of(tmp_path: Path, clock: Clock | None = None, **sources: Path) -> Ge
 def country(keeper: GeoipKeeper, ip: str = "198.51.100.9") -> str | None:
     """What a worker that takes the offer says."""
     tables = [open_table(Path(state.copy), fact) for fact, state in keeper.offer.states.items()]
-    return Atlas(tables).place_of(ip).country
+    return Atlas(tables).whereabouts_of(ip).country
 
 
 def copies(tmp_path: Path) -> set[str]:
@@ -252,6 +252,16 @@ def test_a_lost_state_directory_is_no_end(tmp_path: Path, source: Path, newer: b
     put(source, newer)
     assert keeper.reload()
     assert country(keeper) == "NO"
+
+
+def test_what_a_killed_run_left_is_removed(tmp_path: Path, source: Path) -> None:
+    """A start removes the copies that are not in use, also where no file is configured any more."""
+    keeper_of(tmp_path, country=source).start()
+    (tmp_path / "state" / "geoip" / "left.mmdb").write_bytes(b"")
+    keeper_of(tmp_path, country=source).start()
+    assert len(copies(tmp_path)) == 2
+    keeper_of(tmp_path).start()
+    assert copies(tmp_path) == {"last-good.json"}
 
 
 def test_an_old_file_is_said_once_a_day(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
