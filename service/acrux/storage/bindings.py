@@ -95,6 +95,13 @@ def put(transaction: Transaction, row: BindingRow) -> None:
         transaction.execute(sa.update(BINDINGS).where(key).values(**row._asdict()))
 
 
+def end_by(transaction: Transaction, client: str, kind: str, digest: bytes, *, at_us: int) -> None:
+    """Let a bound value expire at a time, unless it does before."""
+    table = BINDINGS.c
+    key = sa.and_(table.client == client, table.kind == kind, table.hash == digest, table.expires_at_us > at_us)
+    transaction.execute(sa.update(BINDINGS).where(key).values(expires_at_us=at_us))
+
+
 def delete_expired(transaction: Transaction, *, before_us: int) -> int:
     """Delete what expired before a time; how many there were."""
     return transaction.execute(sa.delete(BINDINGS).where(BINDINGS.c.expires_at_us < before_us)).rowcount
