@@ -12,9 +12,11 @@ import httpx
 from uuid_utils import uuid7
 
 from acrux.analysis.loading import load_policy
+from acrux.decisionlog import append
 from acrux.decisionlog.append import LogWriter
 from acrux.decisionlog.node import NodeSpools
 from acrux.decisionlog.recorder import Recorder
+from acrux.decisionlog.records import microseconds
 from acrux.decisionlog.sealing import Keyring
 from acrux.decisionlog.shipper import Shipper
 from acrux.decisionlog.spool import Spool
@@ -199,7 +201,13 @@ class Bed:
 
     def ship(self) -> None:
         """Moves everything that is spooled into the database."""
-        shipper = Shipper(self.database, self.node.spool_directory, on_shipped=lambda _stream, _position: None)
+        # Time is the bed's here too: by the real one, what the bed's requests left may have expired long ago.
+        shipper = Shipper(
+            self.database,
+            self.node.spool_directory,
+            on_shipped=lambda _stream, _position: None,
+            clock=append.Clock(now_us=lambda: microseconds(self.clock())),
+        )
         while shipper.ship_once():
             pass
         shipper.close()
