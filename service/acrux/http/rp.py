@@ -46,7 +46,7 @@ async def token(request: Request, client: _Client) -> Response:
     services = adapter.services
     try:
         body = await _body(request)
-        async with adapter.admitted(request, client, adapter.token_quotas) as party:
+        async with adapter.admitted(request, client, adapter.token_quotas, by_client=False) as party:
             scope = request.scope
             form = read_token_request(scope["headers"], scope["query_string"], body, party.client)
             return await redeem(adapter, party, form)

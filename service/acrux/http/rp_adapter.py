@@ -14,6 +14,7 @@ from acrux.http.calls import REQUEST_ID, Call, require_policy
 from acrux.http.problems import Code, Problem
 from acrux.http.rp_bindings import Bindings
 from acrux.http.rp_quotas import Places, Quotas
+from acrux.http.rp_unbound import UnboundRequests
 from acrux.http.shared import SharedLookups
 from acrux.oidc.fetching import FetchFailedError
 from acrux.policy.model import Client, Provider
@@ -45,7 +46,10 @@ class Party:
 class RedirectAdapter:
     """The state of the redirect adapter in one worker."""
 
-    __slots__ = ("_proxies", "bindings", "mirror_quotas", "redirect_quotas", "services", "shared", "token_quotas")
+    __slots__ = (
+        *("_proxies", "bindings", "mirror_quotas", "redirect_quotas", "services", "shared", "token_quotas"),
+        "unbound",
+    )
 
     def __init__(self, services: Services, shared: SharedLookups, clock: Callable[[], float] = time.monotonic) -> None:
         settings = services.settings
@@ -61,10 +65,15 @@ class RedirectAdapter:
         self.redirect_quotas = limits(quotas.sign_ins_by_address, quotas.sign_ins_by_client)
         self.mirror_quotas = limits(quotas.sign_ins_by_address, quotas.sign_ins_by_client)
         self.token_quotas = limits(quotas.tokens_by_address, quotas.tokens_by_client)
+        self.unbound = UnboundRequests(clock)
 
     @asynccontextmanager
-    async def admitted(self, request: Request, name: str, quotas: Quotas) -> AsyncIterator[Party]:
+    async def admitted(
+        self, request: Request, name: str, quotas: Quotas, *, by_client: bool = True
+    ) -> AsyncIterator[Party]:
         """The party that an endpoint belongs to, while the request has a place to be worked on.
+
+        Without `by_client` the client's quota is left to the caller.
 
         Raises:
             Problem: `too_many_requests`, `no_policy`; `not_found` for what is no registered client's name.
@@ -76,7 +85,8 @@ class RedirectAdapter:
         client = next((one for one in checked.clients.values() if one.name == name), None)
         if client is None:
             raise Problem(Code.NOT_FOUND, "no client of the policy set has this name")
-        quotas.check_client(client.name)
+        if by_client:
+            quotas.check_client(client.name)
         token = Token(CALLER, Role.RELYING_PARTY, frozenset({client.name}))
         call = Call(self.services, self.shared, token, request.scope[REQUEST_ID], request)
         async with quotas.places.one():

@@ -23,6 +23,8 @@ GRACE: Final = timedelta(hours=1)
 """For how long an expired decision is still found, so that a late login is called `expired` and not `unbound`."""
 REFRESH_KEPT: Final = timedelta(days=400)
 """For how long after its last use a refresh token is known; providers end them earlier."""
+REPLACED_KEPT: Final = timedelta(days=1)
+"""For how long one is known that was rotated: some clients refresh every few minutes."""
 _Found = TypeVar("_Found")
 
 
@@ -102,7 +104,8 @@ class Bindings:
         """
         decision_id, ticket = decision
         kept_until = at + timedelta(seconds=self._services.settings.decision_ttl_seconds) + GRACE
-        with_challenge = BindingKind.CHALLENGE in values
+        # Who opens a login again without its challenge must not get around the verifier.
+        with_challenge = BindingKind.CHALLENGE in values or any(row.with_challenge for row in seen.values())
         rows = [
             BindingRow(client, kind, binding_hash(value), decision_id, ticket, with_challenge, microseconds(kept_until))
             for kind, value in values.items()
@@ -116,8 +119,13 @@ class Bindings:
             return False
         return True
 
-    def keeping_refresh(self, client: ClientName, refresh_token: str, ticket: Ticket, at: datetime) -> Beside:
-        """How it is remembered that a refresh token was issued through the guard, and what it must go on being."""
+    def keeping_refresh(
+        self, client: ClientName, refresh_token: str, ticket: Ticket, at: datetime, replaced: str = ""
+    ) -> Beside:
+        """How it is remembered that a refresh token was issued through the guard, and what it must go on being.
+
+        The one that it replaces must not be used any more (RFC 6749 section 6), but an answer may have been lost.
+        """
         row = BindingRow(
             client,
             BindingKind.REFRESH,
@@ -127,7 +135,15 @@ class Bindings:
             with_challenge=False,
             expires_at_us=microseconds(at + REFRESH_KEPT),
         )
-        return Beside(lambda transaction: bindings.put(transaction, row))
+        old = binding_hash(replaced) if replaced and replaced != refresh_token else None
+        ends_at_us = microseconds(at + REPLACED_KEPT)
+
+        def write(transaction: Transaction) -> None:
+            bindings.put(transaction, row)
+            if old is not None:
+                bindings.end_by(transaction, client, BindingKind.REFRESH, old, at_us=ends_at_us)
+
+        return Beside(write)
 
     async def keep(self, beside: Beside) -> None:
         """Writes it, unless that is done.

@@ -6,22 +6,19 @@ oidc's; nothing of a request or of tokens is logged but what a record of an outc
 
 from dataclasses import replace
 from http import HTTPStatus
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
-import orjson
 from fastapi import Response
 
-import acrux
-from acrux.decisionlog.records import Kind, event
 from acrux.domain.decision import Verdict
-from acrux.domain.facts import Json
 from acrux.domain.identifiers import DecisionId
+from acrux.http.bodies import parse_json
 from acrux.http.calls import require_policy
-from acrux.http.deciding import append
 from acrux.http.outcome import Returning, settle
 from acrux.http.problems import Code, Problem
 from acrux.http.rp_adapter import Party, RedirectAdapter, provider_away
 from acrux.http.rp_forms import REFRESH_TOKEN, OAuthRefusal, TokenRequest
+from acrux.http.rp_unbound import UNBOUND, record
 from acrux.http.single_use import Beside
 from acrux.oidc.claims import InvalidToken, ReturnedClaims
 from acrux.oidc.fetching import FetchFailedError, FormAnswer
@@ -31,8 +28,10 @@ from acrux.oidc.jwks import KeysUnavailableError
 from acrux.oidc.tickets import Ticket
 from acrux.policy.model import Provider
 
-UNBOUND: Final = "unbound"
 _NO_ID_TOKEN: Final = InvalidToken("no ID token came back")
+_UNREADABLE: Final = InvalidToken("what came back is no JSON object, or has a member twice")
+_OF_NO_NONCE: Final = ""
+"""What is no text's hash."""
 _HEADERS: Final = {"pragma": "no-cache", "referrer-policy": "no-referrer"}
 
 
@@ -51,27 +50,49 @@ async def redeem(adapter: RedirectAdapter, party: Party, request: TokenRequest) 
     else:
         # A code is spent by forwarding it: not without being able to find what it belongs to.
         await adapter.bindings.ready(party.client.name)
-    if request.has_verifier and by_challenge is None:
-        await _refuse_unbound(party, request, "no decision is bound to the code_challenge")
+    if by_challenge is None:
+        _check_client(adapter, party)
+        if request.has_verifier:
+            await adapter.unbound.refuse(party, request, "no decision is bound to the code_challenge")
     answer = await _forward(adapter, party, request)
     if answer.status != HTTPStatus.OK:
         return _passed_on(answer)
-    tokens = _tokens(answer)
+    tokens = _read_tokens(answer)
     returned = await _verified(party, tokens)
     nonce = returned.nonce if isinstance(returned, ReturnedClaims) else None
     by_nonce = await _by_nonce(adapter, party, nonce, by_challenge, with_nonce)
     found = match_bindings(by_challenge, by_nonce, has_verifier=request.has_verifier, has_nonce=bool(nonce))
     if isinstance(found, Unbound):
         reason = returned.reason if isinstance(returned, InvalidToken) else found.reason
-        await _refuse_unbound(party, request, reason)
-    mismatch = found.reason if isinstance(found, Mismatched) else ""
+        await adapter.unbound.refuse(party, request, reason)
+    mismatch = found.reason if isinstance(found, Mismatched) else _moved(party, returned)
     beside: Beside | None = None
-    if isinstance(returned, ReturnedClaims):
+    if isinstance(returned, ReturnedClaims) and isinstance(tokens, dict):
         beside = _keeping_refresh(adapter, tokens, party, _for_refresh(found.ticket, returned))
     await _require_satisfied(party, found.ticket, returned, mismatch, beside)
     if beside is not None:
         await adapter.bindings.keep(beside)
     return _passed_on(answer)
+
+
+def _check_client(adapter: RedirectAdapter, party: Party) -> None:
+    """The client's quota is for what is not known to belong to a login: else anybody could use it up for all of them.
+
+    Raises:
+        Problem: `too_many_requests`.
+    """
+    adapter.token_quotas.check_client(party.client.name)
+
+
+def _moved(party: Party, returned: ReturnedClaims | InvalidToken) -> str:
+    """What differs where a new set sends the client to another provider than the login began at; or ''.
+
+    The token was verified by the keys of today's provider, and will be judged by the set of its decision: one provider
+    must not speak for the other.
+    """
+    if isinstance(returned, ReturnedClaims) and returned.issuer != party.provider.issuer:
+        return "another issuer"
+    return ""
 
 
 async def _by_nonce(
@@ -89,15 +110,17 @@ async def _refresh(adapter: RedirectAdapter, party: Party, request: TokenRequest
     """Tokens for a refresh token that was issued through the guard, as long as they are for the same login."""
     binding = await adapter.bindings.find(party.client.name, BindingKind.REFRESH, request.refresh_token)
     if binding is None:
-        await _refuse_unbound(party, request, "the refresh token was not issued through the guard")
+        _check_client(adapter, party)
+        await adapter.unbound.refuse(party, request, "the refresh token was not issued through the guard")
     answer = await _forward(adapter, party, request)
     if answer.status != HTTPStatus.OK:
         return _passed_on(answer)
-    tokens = _tokens(answer)
-    if "id_token" in tokens:  # OpenID Connect Core 12.2: there need not be one
+    tokens = _read_tokens(answer)
+    # OpenID Connect Core 12.2: there need not be an ID token. In what can't be read there could be one.
+    if isinstance(tokens, InvalidToken) or tokens.get("id_token") is not None:
         await _require_same_login(adapter, party, request, binding.ticket, await _verified(party, tokens))
-    kept = {"refresh_token": request.refresh_token, **tokens}
-    beside = _keeping_refresh(adapter, kept, party, binding.ticket)
+    kept = {"refresh_token": request.refresh_token, **(tokens if isinstance(tokens, dict) else {})}
+    beside = _keeping_refresh(adapter, kept, party, binding.ticket, request.refresh_token)
     if beside is not None:
         await adapter.bindings.keep(beside)
     return _passed_on(answer)
@@ -118,16 +141,18 @@ def _passed_on(answer: FormAnswer) -> Response:
     return Response(answer.body, answer.status, headers={**answer.headers, **_HEADERS})
 
 
-def _tokens(answer: FormAnswer) -> dict[str, Any]:
-    """The tokens of a provider's answer; {} for what is no JSON object: then nothing can be judged."""
+def _read_tokens(answer: FormAnswer) -> dict[str, Any] | InvalidToken:
+    """The members of a provider's answer; no object in which every reader finds the same ones can't be judged."""
     try:
-        content = orjson.loads(answer.body)
-    except orjson.JSONDecodeError:
-        return {}
-    return content if isinstance(content, dict) else {}
+        content = parse_json(answer.body)
+    except Problem:
+        return _UNREADABLE
+    return content if isinstance(content, dict) else _UNREADABLE
 
 
-async def _verified(party: Party, tokens: dict[str, Any]) -> ReturnedClaims | InvalidToken:
+async def _verified(party: Party, tokens: dict[str, Any] | InvalidToken) -> ReturnedClaims | InvalidToken:
+    if isinstance(tokens, InvalidToken):
+        return tokens
     id_token = tokens.get("id_token")
     if not isinstance(id_token, str):
         return _NO_ID_TOKEN
@@ -165,15 +190,17 @@ async def _require_satisfied(
 
 def _for_refresh(ticket: Ticket, returned: ReturnedClaims) -> Ticket:
     """What the tokens of later refreshes must go on being: the same login of the same subject."""
-    return replace(ticket, nonce_sha256=None, user_id=returned.subject, facts={}, facts_in_log=False)
+    return replace(ticket, user_id=returned.subject, facts={}, facts_in_log=False)
 
 
-def _keeping_refresh(adapter: RedirectAdapter, tokens: dict[str, Any], party: Party, ticket: Ticket) -> Beside | None:
-    """How the refresh token among these is remembered; None if there is none."""
+def _keeping_refresh(
+    adapter: RedirectAdapter, tokens: dict[str, Any], party: Party, ticket: Ticket, replaced: str = ""
+) -> Beside | None:
+    """How the refresh token among these is remembered, in whose place another one may be; None if there is none."""
     token = tokens.get("refresh_token")
     if not isinstance(token, str) or not token:
         return None
-    return adapter.bindings.keeping_refresh(party.client.name, token, ticket, adapter.services.clock())
+    return adapter.bindings.keeping_refresh(party.client.name, token, ticket, adapter.services.clock(), replaced)
 
 
 async def _require_same_login(
@@ -186,8 +213,11 @@ async def _require_same_login(
     """Raises `invalid_grant` unless a refreshed ID token is for the same subject, with an acr that was accepted."""
     checked = party.decider.compiled.checked
     now = adapter.services.clock()
+    # Core 12.2: a refreshed token need not repeat the nonce; one that has a nonce must have the login's.
+    repeats_nonce = isinstance(returned, ReturnedClaims) and returned.nonce is not None
+    nonce_sha256 = (ticket.nonce_sha256 or _OF_NO_NONCE) if repeats_nonce else None
     judgement = judge(
-        replace(ticket, expires_at=now),
+        replace(ticket, expires_at=now, nonce_sha256=nonce_sha256),
         returned,
         decision_id=ticket.decision_id,
         provider=_by_subject(party.provider),
@@ -198,44 +228,14 @@ async def _require_same_login(
     )
     if judgement.verdict is not Verdict.SATISFIED:
         reason = f"the refreshed ID token is {judgement.verdict}: {judgement.reason}"
-        await _log_unbound(party, request, reason, ticket.decision_id)
+        await record(party, request, reason, ticket.decision_id)
+        adapter.services.metrics.verdicts[UNBOUND] += 1
         raise _invalid_grant(judgement.verdict, ticket.decision_id)
 
 
 def _by_subject(provider: Provider) -> Provider:
     """The provider whose users are told apart by `sub`, which a refreshed ID token must keep (Core 12.2)."""
     return replace(provider, subject_claim="sub")
-
-
-async def _refuse_unbound(party: Party, request: TokenRequest, reason: str) -> NoReturn:
-    """Logs that a token request belongs to no decision, and refuses it.
-
-    Raises:
-        OAuthRefusal: `invalid_grant`.
-        Problem: `log_unavailable`.
-    """
-    await _log_unbound(party, request, reason, None)
-    raise OAuthRefusal(
-        "invalid_grant",
-        f"this sign-in did not go through Acrux, or long ago ({UNBOUND}); request {party.call.request_id}",
-    )
-
-
-async def _log_unbound(party: Party, request: TokenRequest, reason: str, decision_id: DecisionId | None) -> None:
-    services = party.call.services
-    content: dict[str, Json] = {
-        "acrux": acrux.__version__,
-        "client": party.client.name,
-        "decision_id": decision_id,
-        "grant_type": request.grant_type,
-        "policy_revision": party.decider.compiled.checked.revision,
-        "provider": party.provider.name,
-        "reason": reason,
-        "request_id": party.call.request_id,
-        "token_id": party.call.token.id,
-    }
-    await append(services, event(Kind.UNBOUND, content))
-    services.metrics.verdicts[UNBOUND] += 1
 
 
 def _invalid_grant(verdict: Verdict, decision_id: DecisionId) -> OAuthRefusal:
