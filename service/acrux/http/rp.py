@@ -4,14 +4,15 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter, Path, Request, Response
 
+from acrux.domain.identifiers import ClientName
 from acrux.http.calls import REQUEST_ID, refuse_query
 from acrux.http.envelope import Disconnected, check_length, header, read_body
 from acrux.http.problems import Code, Problem
 from acrux.http.rp_adapter import RedirectAdapter
-from acrux.http.rp_authorize import authorize
+from acrux.http.rp_authorize import DecidedInVain, authorize
 from acrux.http.rp_forms import OAuthRefusal, is_form, read_token_request, refusal_of
 from acrux.http.rp_mirror import mirror
-from acrux.http.rp_pages import problem_page
+from acrux.http.rp_pages import Sign, problem_page
 from acrux.http.rp_token import redeem
 
 router: Final = APIRouter(tags=["redirect adapter"])
@@ -67,10 +68,24 @@ async def _authorize(request: Request, client: str, query: bytes | None) -> Resp
             return await authorize(adapter, party, raw)
     except Problem as problem:
         adapter.services.metrics.problems[problem.code] += 1
-        response = problem_page(problem, request.scope[REQUEST_ID], settings.help_desk)
+        response = problem_page(
+            problem, _sign(adapter, request, client, problem), settings.help_desk, may_repeat=query is not None
+        )
         if response.status_code in {429, 503}:
             response.headers["retry-after"] = str(settings.retry_after_seconds)
         return response
+
+
+def _sign(adapter: RedirectAdapter, request: Request, client: str, problem: Problem) -> Sign:
+    """What the page has for the help desk; the name is shown if it is one of the policy set's, not if it is made up."""
+    active = adapter.services.policy.active
+    known = active is not None and ClientName(client) in active.compiled.checked.clients
+    return Sign(
+        request.scope[REQUEST_ID],
+        adapter.services.clock(),
+        application=client if known else "",
+        decision_id=problem.decision_id if isinstance(problem, DecidedInVain) else "",
+    )
 
 
 async def _form(request: Request) -> bytes:

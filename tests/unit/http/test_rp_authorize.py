@@ -10,6 +10,7 @@ import pytest
 from rp_bed import CAFE, ISSUER, MFA, OFFICE, Login, RpBed, target
 
 from acrux.domain.decision import Accept, DecisionOutcome
+from acrux.http.problems import Code, Problem
 from acrux.wiring.settings import AdapterQuotas, Rate
 
 
@@ -230,6 +231,55 @@ async def test_the_page(rp):
     assert response.headers["x-request-id"] in response.text
     assert "evil" not in response.text
     assert unknown.status_code == other.status_code == 404
+
+
+async def test_what_a_help_desk_asks_for(rp, monkeypatch):
+    """Application, time and request always, the decision wherever there is one: in one box that a tap selects."""
+
+    async def fail(*_anything):
+        raise Problem(Code.DATABASE_UNAVAILABLE)
+
+    login = Login(client_id="closed", redirect_uri="https://closed.example.com/callback")
+    async with rp.browser() as browser:
+        wrong = await Login().begin(browser, redirect_uri=None)
+        nobody = await Login().begin(browser, client="call-555-1234")
+        denied = await login.begin(browser, "closed", response_mode="form_post")
+        monkeypatch.setattr("acrux.http.rp_bindings.Bindings.bind", fail)
+        unbound = await Login().begin(browser)
+        by_form = await browser.post("/rp/jira/authorize", data={"client_id": "jira-sso"})
+    first, second = (record["decision_id"] for record in rp.records("decision"))
+    for page, application in ((wrong, "jira"), (denied, "closed"), (unbound, "jira")):
+        assert f"<dt>Application:</dt> <dd>{application}</dd>" in page.text
+        assert f"<dt>Request:</dt> <dd>{page.headers['x-request-id']}</dd>" in page.text
+        assert "<dt>Time:</dt> <dd>2026-11-24 08:00:00 UTC</dd>" in page.text
+        assert "user-select:all" in page.text
+    assert "555" not in nobody.text
+    assert f"<dt>Decision:</dt> <dd>{first}</dd>" in denied.text
+    assert f"<dt>Decision:</dt> <dd>{second}</dd>" in unbound.text
+    assert [("Try again" in page.text) for page in (wrong, denied, unbound, by_form)] == [False, False, True, False]
+
+
+FETCHED = {
+    "an image": {"sec-fetch-dest": "image", "sec-fetch-mode": "no-cors"},
+    "a frame": {"sec-fetch-dest": "iframe", "sec-fetch-mode": "navigate"},
+    "a script": {"sec-fetch-dest": "empty", "sec-fetch-mode": "cors"},
+    "a prefetch": {"sec-fetch-dest": "document", "sec-purpose": "prefetch;prerender"},
+}
+
+
+@pytest.mark.parametrize("lines", FETCHED.values(), ids=FETCHED)
+async def test_nobody_in_the_office_lends_its_address_by_looking_at_a_page(rp, lines):
+    """What a page loads by itself is decided as from nowhere: whoever made that page knows the login that is in it."""
+    async with rp.browser(OFFICE) as browser:
+        opened = await Login().begin(browser)
+        browser.headers.update({"sec-fetch-dest": "document", "sec-fetch-mode": "navigate"})
+        said = await Login().begin(browser)
+        browser.headers.update(lines)
+        fetched = await Login().begin(browser)
+    assert "acr_values" not in target(opened)[1]
+    assert "acr_values" not in target(said)[1]
+    assert target(fetched)[1]["acr_values"] == MFA
+    assert rp.records("decision")[-1]["facts"]["network.zones"] == ["unknown"]
 
 
 @pytest.mark.parametrize(
