@@ -5,7 +5,10 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
+import httpx
+import jwt
 import pytest
 from bed.agent import Agent
 from bed.guarded import ALICE, LOWERED, Site, Unchanged, edited, now_us, sign_in
@@ -96,6 +99,95 @@ def test_a_bypass(site: Site, agent: Agent, name: str) -> None:
     assert "unbound" in page.response.text
     record = site.logged("unbound", since_us)
     assert (record["client"], record["grant_type"]) == (name, "authorization_code")
+
+
+def as_request_object(site: Site, name: str, parameters: dict[str, str]) -> dict[str, str]:
+    """The same authorization request in a signed object, beside the little that must stand in the address.
+
+    By somebody who has the client's secret: no user has, but an application may do so by itself.
+    """
+    content = {**parameters, "iss": parameters["client_id"], "aud": site.provider.issuer}
+    signed = jwt.encode(content, site.registered[name]["client_secret"], "HS256")
+    return {
+        **{key: parameters[key] for key in ("client_id", "response_type", "scope", "redirect_uri")},
+        "request": signed,
+    }
+
+
+def as_pushed(site: Site, name: str, parameters: dict[str, str]) -> dict[str, str]:
+    """The same, pushed beforehand."""
+    registration = site.registered[name]
+    form = {**parameters, "client_secret": registration["client_secret"]}
+    auth = None
+    if registration["token_endpoint_auth_method"] == "client_secret_basic":
+        auth = (registration["client_id"], form.pop("client_secret"))
+    answer = httpx.post(site.provider.metadata["pushed_authorization_request_endpoint"], data=form, auth=auth)
+    assert answer.status_code == 201, answer.text
+    return {"client_id": parameters["client_id"], "request_uri": answer.json()["request_uri"]}
+
+
+@pytest.mark.parametrize("moved", [as_request_object, as_pushed])
+@pytest.mark.parametrize("name", ["jira", "confluence"])
+def test_past_the_adapter_in_another_form(site: Site, agent: Agent, name: str, moved: Any) -> None:
+    """Request objects and pushed requests at the provider itself are a bypass like any other: unbound."""
+    since_us = now_us()
+    asked = agent.open_until(f"{site.urls[name]}/login", site.first.url)
+    page = sign_in(agent, agent.open(_at_provider(site, moved(site, name, asked.query))))
+    assert page.response.status_code == 403
+    assert "unbound" in page.response.text
+    assert site.logged("unbound", since_us)["client"] == name
+
+
+@pytest.mark.parametrize("moved", [as_request_object, as_pushed])
+@pytest.mark.parametrize("name", ["jira", "confluence"])
+def test_lowered_in_another_form(site: Site, agent: Agent, name: str, moved: Any) -> None:
+    """A decided request, moved into another form with a lower level in it, is `downgraded`."""
+    since_us = now_us()
+    redirected = agent.open_until(f"{site.urls[name]}/login", site.provider.issuer)
+    lowered = {key: value for key, value in redirected.query.items() if key not in {"acr_values", "max_age"}}
+    page = sign_in(agent, agent.open(_at_provider(site, moved(site, name, lowered))))
+    assert page.response.status_code == 403
+    assert "downgraded" in page.response.text
+    assert site.logged("outcome", since_us)["verdict"] == "downgraded"
+
+
+def _at_provider(site: Site, parameters: dict[str, str]) -> str:
+    return f"{site.provider.metadata['authorization_endpoint']}?{urlencode(parameters)}"
+
+
+def test_opened_again(site: Site, agent: Agent) -> None:
+    """The back button: the same address opened twice, before the login and half-way through it, is one honest login."""
+    since_us = now_us()
+    asked = agent.open_until(f"{site.urls['jira']}/login", site.first.url)
+    agent.open(str(asked.redirect))
+    page = agent.submit(agent.open(str(asked.redirect)), username=ALICE.username, password=ALICE.password)
+    page = agent.open(str(asked.redirect))
+    page = agent.submit(page, code=ALICE.code()) if page.title == "Second factor" else sign_in(agent, page)
+    assert page.response.status_code == 200, page.response.text
+    assert page.response.json()["acr"] == CODE_ACR
+    assert site.logged("outcome", since_us)["verdict"] == "satisfied"
+
+
+def test_two_windows(site: Site, agent: Agent) -> None:
+    """Two logins of one person side by side: each is its own, whichever ends first."""
+    first = agent.open_until(f"{site.urls['intranet']}/login", site.provider.issuer)
+    sign_in(agent, agent.open(f"{site.urls['jira']}/login"))
+    page = agent.open(str(first.redirect))
+    assert page.response.status_code == 200, page.response.text
+    assert agent.client.get(f"{site.urls['jira']}/me").json()["acr"] == CODE_ACR
+
+
+def test_without_asking_the_user(site: Site, agent: Agent) -> None:
+    """`prompt=none`: a session that is not enough ends in the provider's error at the application, which shows it."""
+    sign_in(agent, agent.open(f"{site.urls['intranet']}/login"))
+    asked = agent.open_until(f"{site.urls['jira']}/login", site.first.url)
+    page = agent.open(f"{asked.redirect}&prompt=none")
+    assert page.response.status_code == 403
+    assert page.response.text.startswith("unmet_authentication_requirements")
+    page = agent.submit(agent.open(f"{site.urls['jira']}/login"), code=ALICE.code())
+    asked = agent.open_until(f"{site.urls['jira']}/login", site.first.url)
+    page = agent.open(f"{asked.redirect}&prompt=none")
+    assert page.response.json()["acr"] == CODE_ACR
 
 
 def test_duplicated_at_the_provider(site: Site, agent: Agent) -> None:
