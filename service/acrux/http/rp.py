@@ -16,6 +16,7 @@ from acrux.http.rp_pages import Sign, problem_page
 from acrux.http.rp_token import redeem
 
 router: Final = APIRouter(tags=["redirect adapter"])
+_FOR_PROGRAMS: Final = ("/token", "/openid-configuration")
 _Client = Annotated[str, Path(description="The client's name in the policy set.")]
 
 
@@ -86,6 +87,16 @@ def _sign(adapter: RedirectAdapter, request: Request, client: str, problem: Prob
         application=client if known else "",
         decision_id=problem.decision_id if isinstance(problem, DecidedInVain) else "",
     )
+
+
+def page_of(request: Request, problem: Problem) -> Response | None:
+    """The page of a problem that no route has answered; None where programs ask and want it in their form."""
+    path = request.scope["path"]
+    if not path.startswith("/rp/") or path.endswith(_FOR_PROGRAMS):
+        return None
+    adapter: RedirectAdapter = request.app.state.redirect_adapter
+    sign = Sign(request.scope[REQUEST_ID], adapter.services.clock())
+    return problem_page(problem, sign, adapter.services.settings.help_desk, may_repeat=False)
 
 
 async def _form(request: Request) -> bytes:

@@ -89,7 +89,8 @@ class RedirectAdapter:
             quotas.check_client(client.name)
         token = Token(CALLER, Role.RELYING_PARTY, frozenset({client.name}))
         call = Call(self.services, self.shared, token, request.scope[REQUEST_ID], request)
-        async with quotas.places.one():
+        places = quotas.places
+        async with places.one_for(client.provider) if len(checked.providers) > 1 else places.one():
             yield Party(call, decider, client, checked.providers[client.provider], address)
 
     def _address(self, request: Request) -> str | None:

@@ -55,9 +55,11 @@ class Buckets:
 class Places:
     """How many requests are worked on at once, and how many may wait for that, and how long."""
 
-    __slots__ = ("_free", "_max_waiting", "_waiting_count", "_waiting_seconds")
+    __slots__ = ("_free", "_max_waiting", "_share", "_shares", "_waiting_count", "_waiting_seconds")
 
     def __init__(self, count: int, max_waiting: int, waiting_seconds: float) -> None:
+        self._shares: dict[str, Places] = {}
+        self._share = (max(1, count * 3 // 4), max(1, max_waiting * 3 // 4), waiting_seconds)
         self._free = asyncio.Semaphore(count)
         self._max_waiting = max_waiting
         self._waiting_seconds = waiting_seconds
@@ -84,6 +86,21 @@ class Places:
             yield
         finally:
             self._free.release()
+
+    @asynccontextmanager
+    async def one_for(self, provider: str) -> AsyncIterator[None]:
+        """The same for a login at one of several providers.
+
+        None of them has more than three quarters of the places: one that hangs must not hold up the logins at others.
+
+        Raises:
+            Problem: `too_many_requests`.
+        """
+        share = self._shares.get(provider)
+        if share is None:
+            share = self._shares[provider] = Places(*self._share)
+        async with share.one(), self.one():
+            yield
 
 
 class Quotas:

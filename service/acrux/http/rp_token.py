@@ -54,6 +54,9 @@ async def redeem(adapter: RedirectAdapter, party: Party, request: TokenRequest) 
         _check_client(adapter, party)
         if request.has_verifier:
             await adapter.unbound.refuse(party, request, "no decision is bound to the code_challenge")
+    if not adapter.services.log.available:
+        # Nor without being able to record what comes of it.
+        raise Problem(Code.LOG_UNAVAILABLE, "the outcome of the login can't be recorded")
     answer = await _forward(adapter, party, request)
     if answer.status != HTTPStatus.OK:
         return _passed_on(answer)

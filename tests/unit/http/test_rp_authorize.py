@@ -259,6 +259,30 @@ async def test_what_a_help_desk_asks_for(rp, monkeypatch):
     assert [("Try again" in page.text) for page in (wrong, denied, unbound, by_form)] == [False, False, True, False]
 
 
+async def test_a_page_for_people_wherever_they_are(rp, monkeypatch):
+    """A mistyped address, another method and a defect too: a page where a browser may be, JSON where programs are."""
+
+    async def fail(*_anything):
+        raise RuntimeError("s3cr3t")
+
+    async with rp.browser() as browser:
+        mistyped = await browser.get("/rp/jira/authorise?x=555")
+        put = await browser.put("/rp/jira/authorize")
+        for_programs = await browser.get("/rp/jira/token")
+    monkeypatch.setattr("acrux.http.rp.authorize", fail)
+    transport = httpx.ASGITransport(rp.app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://acrux.example.com") as browser:
+        defect = await Login().begin(browser)
+    assert [page.status_code for page in (mistyped, put, for_programs, defect)] == [404, 405, 405, 500]
+    assert put.headers["allow"] == "GET, HEAD, POST"
+    for page in (mistyped, put, defect):
+        assert page.headers["content-type"] == "text/html; charset=utf-8"
+        assert page.headers["x-request-id"] in page.text
+        assert "s3cr3t" not in page.text
+        assert "555" not in page.text
+    assert for_programs.json()["code"] == "method_not_allowed"
+
+
 FETCHED = {
     "an image": {"sec-fetch-dest": "image", "sec-fetch-mode": "no-cors"},
     "a frame": {"sec-fetch-dest": "iframe", "sec-fetch-mode": "navigate"},

@@ -90,3 +90,22 @@ async def test_places():
     end.set()
     await working
     await wait()
+
+
+async def test_a_provider_that_hangs():
+    """Logins at one of several providers never have all places, however many of them wait."""
+    places = Places(4, 4, 0.05)
+    end = asyncio.Event()
+
+    async def hang():
+        async with places.one_for("slow"):
+            await end.wait()
+
+    hanging = [asyncio.create_task(hang()) for _ in range(20)]
+    await asyncio.sleep(0)
+    async with places.one_for("quick"):
+        pass
+    await asyncio.sleep(0.1)
+    end.set()
+    ended = await asyncio.gather(*hanging, return_exceptions=True)
+    assert [isinstance(one, Problem) for one in ended].count(False) == 3

@@ -384,12 +384,13 @@ async def test_a_set_that_lost_the_client(rp):
 
 
 async def test_a_log_that_fails(rp):
-    """What can't be logged is not handed out."""
+    """What can't be logged is not handed out, and its code is not spent where that is known beforehand."""
     login = await begun(rp)
     rp.provider.will_answer(nonce=login.nonce)
     rp.writer.close()
     async with rp.browser(SERVER) as server:
         response = await login.redeem(server)
+        assert rp.provider.asked == []
         bypass = await Login().redeem(server)
     assert (response.status_code, bypass.status_code) == (503, 503)
     assert "id_token" not in response.text
