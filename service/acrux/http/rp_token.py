@@ -30,6 +30,8 @@ from acrux.policy.model import Provider
 
 _NO_ID_TOKEN: Final = InvalidToken("no ID token came back")
 _UNREADABLE: Final = InvalidToken("what came back is no JSON object, or has a member twice")
+_MEMBERS: Final = frozenset({"access_token", "id_token", "refresh_token"})
+"""In another case they would be other members here, and the same ones to readers that have no case."""
 _OF_NO_NONCE: Final = ""
 """What is no text's hash."""
 _HEADERS: Final = {"pragma": "no-cache", "referrer-policy": "no-referrer"}
@@ -122,7 +124,8 @@ async def _refresh(adapter: RedirectAdapter, party: Party, request: TokenRequest
     # OpenID Connect Core 12.2: there need not be an ID token. In what can't be read there could be one.
     if isinstance(tokens, InvalidToken) or tokens.get("id_token") is not None:
         await _require_same_login(adapter, party, request, binding.ticket, await _verified(party, tokens))
-    kept = {"refresh_token": request.refresh_token, **(tokens if isinstance(tokens, dict) else {})}
+    issued = tokens.get("refresh_token") if isinstance(tokens, dict) else None
+    kept = {"refresh_token": issued or request.refresh_token}
     beside = _keeping_refresh(adapter, kept, party, binding.ticket, request.refresh_token)
     if beside is not None:
         await adapter.bindings.keep(beside)
@@ -150,7 +153,9 @@ def _read_tokens(answer: FormAnswer) -> dict[str, Any] | InvalidToken:
         content = parse_json(answer.body)
     except Problem:
         return _UNREADABLE
-    return content if isinstance(content, dict) else _UNREADABLE
+    if not isinstance(content, dict) or any(name.lower() in _MEMBERS for name in content.keys() - _MEMBERS):
+        return _UNREADABLE
+    return content
 
 
 async def _verified(party: Party, tokens: dict[str, Any] | InvalidToken) -> ReturnedClaims | InvalidToken:

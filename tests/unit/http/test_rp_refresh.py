@@ -86,8 +86,21 @@ async def test_narrowed(rp):
     )
 
 
+@pytest.mark.parametrize("issued", [None, "", 7])
+async def test_no_new_refresh_token(rp, issued):
+    """What is no refresh token replaces none: the one that was sent goes on being known from its last use."""
+    await logged_in(rp)
+    async with rp.browser(SERVER) as server:
+        for _ in range(3):
+            rp.clock.at += timedelta(days=130)
+            rp.provider.answers.append((200, {"access_token": "at", "refresh_token": issued}))
+            assert (await post(server, refresh("rt-1"))).status_code == 200
+
+
 TEMPLATES = {
     "a member twice": b'{"access_token":"at","id_token":"%b","id_token":"%b"}',
+    "a member in another case": b'{"access_token":"at","ID_Token":"%b"}',
+    "a member in two cases": b'{"id_token":"%b","Id_token":"%b"}',
     "NaN": b'{"expires_in":NaN,"id_token":"%b"}',
     "UTF-16": '{"id_token":"%b"}'.encode("utf-16"),
     "a byte order mark": b'\xef\xbb\xbf{"id_token":"%b"}',
