@@ -69,11 +69,13 @@ async def redeem(adapter: RedirectAdapter, party: Party, request: TokenRequest) 
     found = match_bindings(by_challenge, by_nonce, has_verifier=request.has_verifier, has_nonce=bool(nonce))
     if isinstance(found, Unbound):
         reason = returned.reason if isinstance(returned, InvalidToken) else found.reason
-        await adapter.unbound.refuse(party, request, reason)
+        await adapter.unbound.refuse(party, request, reason, was_accepted=True)
     mismatch = found.reason if isinstance(found, Mismatched) else _moved(party, returned)
     beside: Beside | None = None
-    if isinstance(returned, ReturnedClaims) and isinstance(tokens, dict):
-        beside = _keeping_refresh(adapter, tokens, party, _for_refresh(found.ticket, returned))
+    issued = _refresh_token(tokens)
+    if issued and isinstance(returned, ReturnedClaims):
+        kept, at = _for_refresh(found.ticket, returned), adapter.services.clock()
+        beside = adapter.bindings.keeping_refresh(party.client.name, issued, kept, at)
     await _require_satisfied(party, found.ticket, returned, mismatch, beside)
     if beside is not None:
         await adapter.bindings.keep(beside)
@@ -124,11 +126,11 @@ async def _refresh(adapter: RedirectAdapter, party: Party, request: TokenRequest
     # OpenID Connect Core 12.2: there need not be an ID token. In what can't be read there could be one.
     if isinstance(tokens, InvalidToken) or tokens.get("id_token") is not None:
         await _require_same_login(adapter, party, request, binding.ticket, await _verified(party, tokens))
-    issued = tokens.get("refresh_token") if isinstance(tokens, dict) else None
-    kept = {"refresh_token": issued or request.refresh_token}
-    beside = _keeping_refresh(adapter, kept, party, binding.ticket, request.refresh_token)
-    if beside is not None:
-        await adapter.bindings.keep(beside)
+    issued = _refresh_token(tokens) or request.refresh_token
+    at = adapter.services.clock()
+    await adapter.bindings.keep(
+        adapter.bindings.keeping_refresh(party.client.name, issued, binding.ticket, at, request.refresh_token)
+    )
     return _passed_on(answer)
 
 
@@ -201,14 +203,10 @@ def _for_refresh(ticket: Ticket, returned: ReturnedClaims) -> Ticket:
     return replace(ticket, user_id=returned.subject, facts={}, facts_in_log=False)
 
 
-def _keeping_refresh(
-    adapter: RedirectAdapter, tokens: dict[str, Any], party: Party, ticket: Ticket, replaced: str = ""
-) -> Beside | None:
-    """How the refresh token among these is remembered, in whose place another one may be; None if there is none."""
-    token = tokens.get("refresh_token")
-    if not isinstance(token, str) or not token:
-        return None
-    return adapter.bindings.keeping_refresh(party.client.name, token, ticket, adapter.services.clock(), replaced)
+def _refresh_token(tokens: dict[str, Any] | InvalidToken) -> str:
+    """The refresh token among these; '' if there is none."""
+    token = tokens.get("refresh_token") if isinstance(tokens, dict) else None
+    return token if isinstance(token, str) else ""
 
 
 async def _require_same_login(

@@ -43,15 +43,17 @@ class UnboundRequests:
         self._by_client = Buckets(_BY_CLIENT, clock)
         self._unrecorded: defaultdict[str, int] = defaultdict(int)
 
-    async def refuse(self, party: Party, request: TokenRequest, reason: str) -> NoReturn:
+    async def refuse(self, party: Party, request: TokenRequest, reason: str, *, was_accepted: bool = False) -> NoReturn:
         """Counts and refuses a token request; one of a flood is counted in the next record only.
+
+        One that the provider has accepted (`was_accepted`) is nobody's guess, and always recorded.
 
         Raises:
             OAuthRefusal: `invalid_grant`.
             Problem: `log_unavailable`.
         """
         name = party.client.name
-        if self._by_address.take(f"{name} {party.address}") and self._by_client.take(name):
+        if was_accepted or (self._by_address.take(f"{name} {party.address}") and self._by_client.take(name)):
             unrecorded_count = self._unrecorded.pop(name, 0)
             await record(party, request, reason, None, unrecorded_count=unrecorded_count)
         else:

@@ -92,7 +92,7 @@ async def test_no_new_refresh_token(rp, issued):
     await logged_in(rp)
     async with rp.browser(SERVER) as server:
         for _ in range(3):
-            rp.clock.at += timedelta(days=130)
+            rp.clock.at += timedelta(days=399)
             rp.provider.answers.append((200, {"access_token": "at", "refresh_token": issued}))
             assert (await post(server, refresh("rt-1"))).status_code == 200
 

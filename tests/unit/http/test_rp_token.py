@@ -407,6 +407,11 @@ async def test_a_flood_does_not_fill_the_log(rp, monkeypatch):
                 assert refused(await Login().redeem(server), "unbound")
     assert rp.services.metrics.verdicts["unbound"] == 13
     assert [record["unrecorded_count"] for record in rp.records("unbound")] == [0, 0, 0, 7, 0]
+    rp.provider.will_answer(nonce="accepted")
+    async with rp.browser("192.0.2.66") as server:
+        assert refused(await Login(verifier=None).redeem(server), "unbound")
+    # What the provider accepted is nobody's guess: it is recorded however many came before it.
+    assert [record["unrecorded_count"] for record in rp.records("unbound")] == [0, 0, 0, 7, 0, 1]
 
 
 async def test_a_flood_does_not_lock_a_client_out(tmp_path):
