@@ -124,7 +124,7 @@ class Quotas:
 
     def check_address(self, address: str | None) -> None:
         """Raises `too_many_requests` for an address that asks too often; all that have none share one quota."""
-        if not self._addresses.take(_site(address)):
+        if not self._addresses.take(site_of(address)):
             raise _too_many()
 
     def check_client(self, client: str) -> None:
@@ -133,7 +133,8 @@ class Quotas:
             raise _too_many()
 
 
-def _site(address: str | None) -> str:
+def site_of(address: str | None) -> str:
+    """What shares a quota: an IPv4 address, an IPv6 subscriber, or all whose address can't be known."""
     if address is None or ":" not in address:
         return address or ""
     return str(ipaddress.IPv6Network((address, _IPV6_SITE_BITS), strict=False))

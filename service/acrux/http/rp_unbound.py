@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Final, NoReturn
 import acrux
 from acrux.decisionlog.records import Kind, event
 from acrux.http.deciding import append
+from acrux.http.problems import Problem
 from acrux.http.rp_forms import OAuthRefusal, TokenRequest
-from acrux.http.rp_quotas import Buckets
+from acrux.http.rp_quotas import Buckets, site_of
 from acrux.wiring.settings import Rate
 
 if TYPE_CHECKING:
@@ -53,9 +54,14 @@ class UnboundRequests:
             Problem: `log_unavailable`.
         """
         name = party.client.name
-        if was_accepted or (self._by_address.take(f"{name} {party.address}") and self._by_client.take(name)):
+        place = f"{name} {site_of(party.address)}"
+        if was_accepted or (self._by_address.take(place) and self._by_client.take(name)):
             unrecorded_count = self._unrecorded.pop(name, 0)
-            await record(party, request, reason, None, unrecorded_count=unrecorded_count)
+            try:
+                await record(party, request, reason, None, unrecorded_count=unrecorded_count)
+            except Problem:
+                self._unrecorded[name] += unrecorded_count  # nobody has been told of them
+                raise
         else:
             self._unrecorded[name] += 1
         party.call.services.metrics.verdicts[UNBOUND] += 1

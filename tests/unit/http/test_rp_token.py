@@ -9,6 +9,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from rp_bed import CAFE, ISSUER, MFA, OFFICE, PASSWORD, SECRET, SERVER, Login, RpBed, begun, post, refused
 
+from acrux.http.problems import Code, Problem
 from acrux.wiring.settings import AdapterQuotas, Rate
 
 
@@ -412,6 +413,24 @@ async def test_a_flood_does_not_fill_the_log(rp, monkeypatch):
         assert refused(await Login(verifier=None).redeem(server), "unbound")
     # What the provider accepted is nobody's guess: it is recorded however many came before it.
     assert [record["unrecorded_count"] for record in rp.records("unbound")] == [0, 0, 0, 7, 0, 1]
+
+
+async def test_what_was_left_out_is_told_once(rp, monkeypatch):
+    """While nothing can be recorded, what was left out before is not forgotten."""
+    monkeypatch.setattr("acrux.http.rp_unbound._BY_ADDRESS", Rate(per_second=0, burst=2))
+    rp.use(rp.services)
+    async with rp.browser("192.0.2.66") as flood, rp.browser(SERVER) as server:
+        for _ in range(5):
+            assert refused(await Login().redeem(flood), "unbound")
+        with monkeypatch.context() as away:
+            away.setattr("acrux.http.rp_unbound.append", _fail)
+            assert (await Login().redeem(server)).status_code == 503
+        assert refused(await Login().redeem(server), "unbound")
+    assert [record["unrecorded_count"] for record in rp.records("unbound")] == [0, 0, 3]
+
+
+async def _fail(*_anything):
+    raise Problem(Code.LOG_UNAVAILABLE)
 
 
 async def test_a_flood_does_not_lock_a_client_out(tmp_path):
