@@ -16,6 +16,7 @@ NEEDS_AT_APPLICATION: Final = (
     ),
 )
 NEEDS_AT_PROVIDER: Final = (
+    "The client is registered as confidential: no code and no refresh token is taken from it without its secret.",
     "The client may use only the grants `authorization_code` and `refresh_token`, and only the response type `code`.",
     (
         "It signs its ID tokens with an asymmetric algorithm, does not encrypt them, and puts the claim in them that "
@@ -29,6 +30,7 @@ NEEDS_AT_PROVIDER: Final = (
 )
 CANNOT: Final = (
     "Rules on `user.*` can only refuse.",
+    "Rules on `request.*` are rules on what the browser says.",
     "It judges the login, not what comes later.",
     "The address is the browser's that opened the link.",
     (
@@ -41,8 +43,8 @@ CANNOT: Final = (
     ),
     "Access tokens are passed on unread.",
     (
-        "With `response_mode=form_post` a denial is shown by Acrux instead of posted to the application, since a post "
-        "takes a script."
+        "With a `response_mode` other than `query` and `fragment` a denial is shown by Acrux instead of sent to the "
+        "application: `form_post` takes a script, `jwt` the provider's key."
     ),
 )
 GUARD_SECRETS: Final = ("client_secret_basic", "client_secret_post")
