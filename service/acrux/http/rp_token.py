@@ -4,6 +4,7 @@ relying-parties.md, "The redirect adapter": anything but `satisfied` becomes `in
 oidc's; nothing of a request or of tokens is logged but what a record of an outcome has.
 """
 
+from contextlib import suppress
 from dataclasses import replace
 from http import HTTPStatus
 from typing import Any, Final
@@ -25,7 +26,7 @@ from acrux.oidc.fetching import FetchFailedError, FormAnswer
 from acrux.oidc.guard import Binding, BindingKind, Mismatched, Unbound, binding_hash, match_bindings, nonce_hash
 from acrux.oidc.judge import judge
 from acrux.oidc.jwks import KeysUnavailableError
-from acrux.oidc.tickets import Ticket
+from acrux.oidc.tickets import Ticket, TicketTooLargeError
 from acrux.policy.model import Provider
 
 _NO_ID_TOKEN: Final = InvalidToken("no ID token came back")
@@ -75,7 +76,10 @@ async def redeem(adapter: RedirectAdapter, party: Party, request: TokenRequest) 
     issued = _refresh_token(tokens)
     if issued and isinstance(returned, ReturnedClaims):
         kept, at = _for_refresh(found.ticket, returned), adapter.services.clock()
-        beside = adapter.bindings.keeping_refresh(party.client.name, issued, kept, at)
+        # With the subject it may be longer than a ticket may be. Then the refresh token is not remembered: using it is
+        # refused as `unbound`, and the user logs in anew.
+        with suppress(TicketTooLargeError):
+            beside = adapter.bindings.keeping_refresh(party.client.name, issued, kept, at)
     await _require_satisfied(party, found.ticket, returned, mismatch, beside)
     if beside is not None:
         await adapter.bindings.keep(beside)

@@ -6,6 +6,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from rp_bed import MFA, PASSWORD, SECRET, SERVER, Login, begun, post, refused
 
+from acrux.oidc.tickets import TicketSealer, TicketTooLargeError
+
 
 async def logged_in(rp):
     """A login that brought a refresh token."""
@@ -161,3 +163,18 @@ async def test_a_replaced_token_is_forgotten(rp):
         ends = connection.exec_driver_sql("SELECT expires_at_us FROM bindings WHERE kind = 'refresh'").scalars().all()
     now_us = int(rp.clock.at.timestamp() * 1_000_000)
     assert sum(end > now_us for end in ends) == 1
+
+
+async def test_a_subject_that_fits_no_ticket(rp, monkeypatch):
+    """The login goes on; its refresh token is none of the guard's, and the user logs in anew."""
+    sealed = TicketSealer.seal
+
+    def seal(sealer, ticket):
+        if ticket.user_id is not None:
+            raise TicketTooLargeError
+        return sealed(sealer, ticket)
+
+    monkeypatch.setattr(TicketSealer, "seal", seal)
+    await logged_in(rp)
+    async with rp.browser(SERVER) as server:
+        assert refused(await post(server, refresh("rt-1")), "unbound")
