@@ -61,4 +61,4 @@ lock: $(VENV)/.dev ## Resolve the lock files anew, for Python 3.11 to 3.14
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 --all-extras --group dev -c requirements.lock pyproject.toml -o requirements-dev.lock
 
 clean: ## Remove everything that the targets made
-	rm -rf $(VENV) .acrux .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage* htmlcov dist build tests/e2e/provider/node_modules
+	rm -rf $(VENV) .acrux .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage* htmlcov dist build tests/e2e/provider/node_modules tests/e2e/relying_parties_node/node_modules

@@ -22,11 +22,14 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))
 
 import decide_in_process
+import guard
 import ours
 import peer
 
 SERVER_CORE, LOAD_CORE = 0, 1
 CONNECTIONS = 16
+GUARDED = 200
+"""How many codes are redeemed each way."""
 DOCUMENT = Path(__file__).parents[2] / "docs" / "benchmarks.md"
 
 
@@ -132,6 +135,72 @@ def many_rules(directory: Path, seconds: int, rounds: int, rules: int) -> dict[s
         return alternate(sides, rounds)
 
 
+def one_rule(directory: Path, arguments: argparse.Namespace) -> list[Row]:
+    """One rule, against the peer and against a bare application."""
+    seen = against_peer(directory, 1, arguments.seconds, arguments.rounds)
+    acrux, cerbos, bare = seen["acrux"], seen["cerbos"], seen["bare"]
+    peers = f"Acrux {acrux.per_second:,.0f}/s, log on; Cerbos {cerbos.per_second:,.0f}/s, log off"
+    latencies = f"Acrux {acrux.p99_ms:.2f} ms; Cerbos {cerbos.p99_ms:.2f} ms"
+    both = f"Acrux {acrux.per_second:,.0f}/s; bare {bare.per_second:,.0f}/s"
+    return [
+        Row("requests a second, one rule", acrux.per_second / cerbos.per_second, 3.0, True, peers),
+        Row("p99 latency, one rule", acrux.p99_ms / cerbos.p99_ms, 0.7, False, latencies),
+        Row("requests a second / a bare ASGI application", acrux.per_second / bare.per_second, 0.4, True, both),
+    ]
+
+
+def thousand_rules(directory: Path, arguments: argparse.Namespace) -> list[Row]:
+    """1,000 rules in one policy, against the peer."""
+    seen = against_peer(directory, 1000, arguments.seconds, arguments.rounds)
+    acrux, cerbos = seen["acrux"], seen["cerbos"]
+    sides = f"Acrux {acrux.per_second:,.0f}/s, log on; Cerbos {cerbos.per_second:,.0f}/s, log off"
+    what = "requests a second, 1,000 rules in one policy"
+    return [Row(what, acrux.per_second / cerbos.per_second, 50.0, True, sides)]
+
+
+def large(directory: Path, arguments: argparse.Namespace) -> list[Row]:
+    """Our own throughput with a large set."""
+    seen = many_rules(directory, arguments.seconds, arguments.rounds, arguments.rules)
+    few, many = seen["10"], seen[f"{arguments.rules:,}"]
+    what = f"own throughput, {arguments.rules:,} rules over as many clients / 10 rules"
+    sides = f"{many.per_second:,.0f}/s; {few.per_second:,.0f}/s"
+    return [Row(what, many.per_second / few.per_second, 0.95, True, sides)]
+
+
+def in_process(_directory: Path, _arguments: argparse.Namespace) -> list[Row]:
+    """The engine by itself."""
+    p50 = decide_in_process.p50_microseconds(10_000)
+    what = "`engine.decide` in process, 10,000 rules, p50 in microseconds"
+    return [Row(what, p50, 12.0, False, f"{p50:.1f} us")]
+
+
+def token_guard(directory: Path, _arguments: argparse.Namespace) -> list[Row]:
+    """What the token guard adds to a token request at the median, through it and straight at the provider in turn."""
+    print(f"the token guard, {GUARDED} codes through it and as many straight at the provider")
+    seen = {"embedded SQLite": guard.measure(directory / "guard-sqlite", GUARDED)}
+    with guard.postgresql() as url:
+        seen["PostgreSQL"] = guard.measure(directory / "guard-postgresql", GUARDED, url)
+    return [
+        Row(
+            f"milliseconds that the token guard adds to a token request at the median, {name}",
+            added.added_ms,
+            5.0,
+            False,
+            f"through it {added.guarded_ms:.2f} ms; straight at the provider {added.direct_ms:.2f} ms",
+        )
+        for name, added in seen.items()
+    ]
+
+
+PARTS = {
+    "one-rule": one_rule,
+    "1000-rules": thousand_rules,
+    "large": large,
+    "in-process": in_process,
+    "guard": token_guard,
+}
+
+
 def render(rows: list[Row], notes: list[str]) -> str:
     """The document."""
     lines = [
@@ -158,9 +227,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=8, help="how long each measurement takes")
     parser.add_argument("--rounds", type=int, default=3, help="how often the sides alternate")
     parser.add_argument("--rules", type=int, default=40_000, help="the size of the large set")
-    parser.add_argument(
-        "--only", choices=["one-rule", "1000-rules", "large", "in-process"], help="one part; prints only"
-    )
+    parser.add_argument("--only", choices=PARTS, help="one part; prints only")
     parser.add_argument("--json", action="store_true", help="print the rows as JSON")
     arguments = parser.parse_args()
     if shutil.which("wrk") is None or shutil.which("taskset") is None:
@@ -168,46 +235,10 @@ def main() -> None:
     if (os.cpu_count() or 1) < 2:
         raise SystemExit("the benchmarks need two cores: one for the server, one for the load")
     rows: list[Row] = []
-
-    def wanted(part: str) -> bool:
-        return arguments.only in {None, part}
-
     with tempfile.TemporaryDirectory() as place:
-        directory = Path(place)
-        if wanted("one-rule"):
-            seen = against_peer(directory, 1, arguments.seconds, arguments.rounds)
-            acrux, cerbos, bare = seen["acrux"], seen["cerbos"], seen["bare"]
-            sides = f"Acrux {acrux.per_second:,.0f}/s, log on; Cerbos {cerbos.per_second:,.0f}/s, log off"
-            rows.append(Row("requests a second, one rule", acrux.per_second / cerbos.per_second, 3.0, True, sides))
-            sides = f"Acrux {acrux.p99_ms:.2f} ms; Cerbos {cerbos.p99_ms:.2f} ms"
-            rows.append(Row("p99 latency, one rule", acrux.p99_ms / cerbos.p99_ms, 0.7, False, sides))
-            sides = f"Acrux {acrux.per_second:,.0f}/s; bare {bare.per_second:,.0f}/s"
-            rows.append(
-                Row("requests a second / a bare ASGI application", acrux.per_second / bare.per_second, 0.4, True, sides)
-            )
-        if wanted("1000-rules"):
-            seen = against_peer(directory, 1000, arguments.seconds, arguments.rounds)
-            acrux, cerbos = seen["acrux"], seen["cerbos"]
-            sides = f"Acrux {acrux.per_second:,.0f}/s, log on; Cerbos {cerbos.per_second:,.0f}/s, log off"
-            rows.append(
-                Row(
-                    "requests a second, 1,000 rules in one policy",
-                    acrux.per_second / cerbos.per_second,
-                    50.0,
-                    True,
-                    sides,
-                )
-            )
-        if wanted("large"):
-            seen = many_rules(directory, arguments.seconds, arguments.rounds, arguments.rules)
-            few, many = seen["10"], seen[f"{arguments.rules:,}"]
-            sides = f"{many.per_second:,.0f}/s; {few.per_second:,.0f}/s"
-            what = f"own throughput, {arguments.rules:,} rules over as many clients / 10 rules"
-            rows.append(Row(what, many.per_second / few.per_second, 0.95, True, sides))
-        if wanted("in-process"):
-            p50 = decide_in_process.p50_microseconds(10_000)
-            what = "`engine.decide` in process, 10,000 rules, p50 in microseconds"
-            rows.append(Row(what, p50, 12.0, False, f"{p50:.1f} us"))
+        for name, part in PARTS.items():
+            if arguments.only in {None, name}:
+                rows += part(Path(place), arguments)
     if arguments.json:
         print(json.dumps([{**row.__dict__, "met": row.met} for row in rows], indent=2))
         return

@@ -4,6 +4,7 @@ import importlib.metadata
 import importlib.util
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import venv
@@ -101,6 +102,35 @@ def test_command_names_its_extra(clean) -> None:
     done = run(clean / "acrux", "--help")
     assert (done.returncode, done.stdout) == (3, "")
     assert done.stderr.strip().endswith("pip install 'acrux[service]'")
+
+
+def test_the_rewrite_map_needs_no_extra(clean, tmp_path) -> None:
+    """What Apache starts on a relying party's host runs on the base install, and answers there."""
+    done = run(clean / "acrux", "rewrite-map", "--help")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "RewriteMap acrux" in done.stdout
+    token = tmp_path / "token"
+    token.write_text("acrux_t")
+    with socket.create_server(("127.0.0.1", 0)) as nobody:
+        port = nobody.getsockname()[1]
+    asked = subprocess.run(
+        [
+            clean / "acrux",
+            "rewrite-map",
+            "--url",
+            f"http://127.0.0.1:{port}",
+            "--client",
+            "jira",
+            "--token-file",
+            token,
+        ],
+        input="network.ip=198.51.100.9\n",
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (asked.returncode, asked.stdout) == (0, "FAIL unavailable\n")
 
 
 def test_extras_exist(wheel) -> None:

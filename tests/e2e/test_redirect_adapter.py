@@ -2,144 +2,44 @@
 
 from __future__ import annotations
 
-import json
-import secrets
 import sys
-import time
-from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
 import httpx
+import jwt
 import pytest
-from bed.agent import Agent, Page
-from bed.programs import Program, listening_socket
-from bed.provider import CODE_ACR, PASSWORD_ACR, Person, Provider
-from bed.service import Service, policies_for
-
-from acrux.storage.database import Database
+from bed.agent import Agent
+from bed.guarded import ALICE, LOWERED, Site, Unchanged, edited, now_us, sign_in
+from bed.provider import CODE_ACR, PASSWORD_ACR
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 pytestmark = pytest.mark.external
 
-UNCHANGED = Path(__file__).resolve().parent / "relying_parties" / "unchanged.py"
-ALICE = Person("alice", "correct horse", "u-1029", groups=("design",))
-# How each application is set up: what it authenticates by, and whether it uses PKCE.
-PARTIES = {
-    "jira": ("client_secret_basic", "S256"),
-    "confluence": ("client_secret_post", ""),
-    "intranet": ("client_secret_basic", "S256"),
-}
-
-
-@dataclass(slots=True)
-class Site:
-    """The provider, two nodes over one database, and the applications: the first node redirects, the second guards."""
-
-    provider: Provider
-    first: Service
-    second: Service
-    urls: dict[str, str]
-    database: Database
-
-    def logged(self, kind: str, since_us: int) -> dict[str, Any]:
-        """The first record of a kind that was made since a time, once it is shipped."""
-        query = (
-            f"SELECT body FROM records WHERE kind = '{kind}' AND recorded_at_us > {since_us} ORDER BY recorded_at_us"  # noqa: S608
-        )
-        deadline = time.monotonic() + 20
-        while time.monotonic() < deadline:
-            with self.database.connection() as connection:
-                found = [json.loads(bytes(body))["content"] for (body,) in connection.exec_driver_sql(query)]
-            if found:
-                return found[0]
-            time.sleep(0.05)
-        pytest.fail(f"no record of kind {kind}")
-
-
-def now_us() -> int:
-    """The time in microseconds."""
-    return time.time_ns() // 1000
+ARGV = (sys.executable, str(Path(__file__).resolve().parent / "relying_parties" / "unchanged.py"))
+PARTIES = (
+    Unchanged("jira", ARGV, tags=("atlassian",), environment={"RP_PKCE": "S256"}),
+    Unchanged("confluence", ARGV, auth_method="client_secret_post", tags=("atlassian",)),
+    Unchanged("intranet", ARGV, environment={"RP_PKCE": "S256"}),
+)
 
 
 @pytest.fixture(scope="module")
 def site(node_modules: Path, tmp_path_factory: pytest.TempPathFactory, postgresql_server: Any) -> Iterator[Site]:
-    directory = tmp_path_factory.mktemp("adapter")
     postgresql_server.psql("CREATE DATABASE acrux_adapter")
     url = postgresql_server.get_uri(database="acrux_adapter")
-    with ExitStack() as stack:
-        sockets = {name: stack.enter_context(listening_socket()) for name in PARTIES}
-        urls = {name: f"http://127.0.0.1:{bound.getsockname()[1]}" for name, bound in sockets.items()}
-        registered = [_registration(name, urls[name]) for name in PARTIES]
-        provider = Provider.start(directory, {"clients": registered, "users": [ALICE.as_json()]})
-        stack.callback(provider.program.stop)
-        policies = policies_for(provider.issuer, directory, {"company.yaml": _company(provider.issuer, urls)})
-        nodes = []
-        for number in (1, 2):
-            place = directory / f"node-{number}"
-            place.mkdir()
-            shared = ("--database", url, "--service-key", str(directory / "service-key"))
-            nodes.append(Service.start(place, policies, *shared))
-            stack.callback(nodes[-1].stop)
-        for name, bound in sockets.items():
-            party = next(one for one in registered if one["client_id"] == f"{name}-sso")
-            environment = {
-                "RP_CLIENT_ID": party["client_id"],
-                "RP_CLIENT_SECRET": party["client_secret"],
-                "RP_DISCOVERY_URL": f"{nodes[0].url}/rp/{name}/.well-known/openid-configuration",
-                "RP_TOKEN_URL": f"{nodes[1].url}/rp/{name}/token",
-                "RP_AUTH_METHOD": PARTIES[name][0],
-                "RP_PKCE": PARTIES[name][1],
-                "RP_FD": str(bound.fileno()),
-            }
-            program = Program.start(
-                name, [sys.executable, str(UNCHANGED)], directory, env=environment, pass_fds=[bound.fileno()]
-            )
-            stack.callback(program.stop)
-            program.wait_for(lambda name=name: httpx.get(f"{urls[name]}/healthz", timeout=30).is_success or None)
-        database = Database(url)
-        stack.callback(database.close)
-        yield Site(provider, *nodes, urls, database)
-
-
-def _registration(name: str, url: str) -> dict[str, Any]:
-    return {
-        "client_id": f"{name}-sso",
-        "client_secret": secrets.token_urlsafe(32),
-        "redirect_uris": [f"{url}/callback"],
-        "token_endpoint_auth_method": PARTIES[name][0],
-        "grant_types": ["authorization_code", "refresh_token"],
-    }
-
-
-def _company(issuer: str, urls: dict[str, str]) -> str:
-    tags = {"jira": ", tags: [atlassian]", "confluence": ", tags: [atlassian]", "intranet": ""}
-    clients = "".join(
-        f'  {name}: {{provider: corp, client_id: {name}-sso, redirect_uris: ["{url}/callback"]{tags[name]}}}\n'
-        for name, url in urls.items()
-    )
-    return (
-        "version: acrux/v1\n"
-        "ladder: [basic, {level: mfa, max_age: 12h}]\n"
-        f"providers: {{corp: {{issuer: {issuer}, acr: {{mfa: urn:example:loa:2}}}}}}\n"
-        f"clients:\n{clients}"
-        "defaults: {require: basic, unregistered_client: mfa}\n"
-    )
+    started = Site.start(tmp_path_factory.mktemp("adapter"), url, PARTIES)
+    yield started
+    started.stop()
 
 
 @pytest.fixture
 def agent() -> Iterator[Agent]:
     with Agent() as agent:
         yield agent
-
-
-def sign_in(agent: Agent, page: Page) -> Page:
-    """Passes the pages that come, up to the application's own."""
-    page = agent.submit(page, username=ALICE.username, password=ALICE.password)
-    return agent.submit(page, code=ALICE.code()) if page.title == "Second factor" else page
 
 
 @pytest.mark.parametrize(("name", "acr"), [("jira", CODE_ACR), ("confluence", CODE_ACR), ("intranet", PASSWORD_ACR)])
@@ -164,22 +64,11 @@ def test_transparent(site: Site, agent: Agent) -> None:
     )
 
 
-def edited(url: httpx.URL, *without: str, more: str = "") -> str:
-    """An address without some parameters, and with more of them."""
-    kept = [pair for pair in url.query.decode().split("&") if pair.partition("=")[0] not in without]
-    return f"{str(url).partition('?')[0]}?{'&'.join(kept)}{more}"
+EVERYTHING = (("acr_values", "max_age", "code_challenge", "code_challenge_method"), "")
+ATTACKS = {**LOWERED, "everything": EVERYTHING}
 
 
-LOWERED = {
-    "stripped": (("acr_values",), ""),
-    "lowered": (("acr_values",), f"&acr_values={PASSWORD_ACR}"),
-    "unknown": (("acr_values",), "&acr_values=urn:example:unknown"),
-    "moved to claims": (("acr_values",), '&claims={"id_token":{"acr":{"value":"' + PASSWORD_ACR + '"}}}'),
-    "everything": (("acr_values", "max_age", "code_challenge", "code_challenge_method"), ""),
-}
-
-
-@pytest.mark.parametrize(("without", "more"), LOWERED.values(), ids=LOWERED)
+@pytest.mark.parametrize(("without", "more"), ATTACKS.values(), ids=ATTACKS)
 @pytest.mark.parametrize("name", ["jira", "confluence"])
 def test_the_attack(site: Site, agent: Agent, name: str, without: tuple[str, ...], more: str) -> None:
     """Who edits the request on its way to the provider logs in there with a password alone, and gets no tokens."""
@@ -210,6 +99,95 @@ def test_a_bypass(site: Site, agent: Agent, name: str) -> None:
     assert "unbound" in page.response.text
     record = site.logged("unbound", since_us)
     assert (record["client"], record["grant_type"]) == (name, "authorization_code")
+
+
+def as_request_object(site: Site, name: str, parameters: dict[str, str]) -> dict[str, str]:
+    """The same authorization request in a signed object, beside the little that must stand in the address.
+
+    By somebody who has the client's secret: no user has, but an application may do so by itself.
+    """
+    content = {**parameters, "iss": parameters["client_id"], "aud": site.provider.issuer}
+    signed = jwt.encode(content, site.registered[name]["client_secret"], "HS256")
+    return {
+        **{key: parameters[key] for key in ("client_id", "response_type", "scope", "redirect_uri")},
+        "request": signed,
+    }
+
+
+def as_pushed(site: Site, name: str, parameters: dict[str, str]) -> dict[str, str]:
+    """The same, pushed beforehand."""
+    registration = site.registered[name]
+    form = {**parameters, "client_secret": registration["client_secret"]}
+    auth = None
+    if registration["token_endpoint_auth_method"] == "client_secret_basic":
+        auth = (registration["client_id"], form.pop("client_secret"))
+    answer = httpx.post(site.provider.metadata["pushed_authorization_request_endpoint"], data=form, auth=auth)
+    assert answer.status_code == 201, answer.text
+    return {"client_id": parameters["client_id"], "request_uri": answer.json()["request_uri"]}
+
+
+@pytest.mark.parametrize("moved", [as_request_object, as_pushed])
+@pytest.mark.parametrize("name", ["jira", "confluence"])
+def test_past_the_adapter_in_another_form(site: Site, agent: Agent, name: str, moved: Any) -> None:
+    """Request objects and pushed requests at the provider itself are a bypass like any other: unbound."""
+    since_us = now_us()
+    asked = agent.open_until(f"{site.urls[name]}/login", site.first.url)
+    page = sign_in(agent, agent.open(_at_provider(site, moved(site, name, asked.query))))
+    assert page.response.status_code == 403
+    assert "unbound" in page.response.text
+    assert site.logged("unbound", since_us)["client"] == name
+
+
+@pytest.mark.parametrize("moved", [as_request_object, as_pushed])
+@pytest.mark.parametrize("name", ["jira", "confluence"])
+def test_lowered_in_another_form(site: Site, agent: Agent, name: str, moved: Any) -> None:
+    """A decided request, moved into another form with a lower level in it, is `downgraded`."""
+    since_us = now_us()
+    redirected = agent.open_until(f"{site.urls[name]}/login", site.provider.issuer)
+    lowered = {key: value for key, value in redirected.query.items() if key not in {"acr_values", "max_age"}}
+    page = sign_in(agent, agent.open(_at_provider(site, moved(site, name, lowered))))
+    assert page.response.status_code == 403
+    assert "downgraded" in page.response.text
+    assert site.logged("outcome", since_us)["verdict"] == "downgraded"
+
+
+def _at_provider(site: Site, parameters: dict[str, str]) -> str:
+    return f"{site.provider.metadata['authorization_endpoint']}?{urlencode(parameters)}"
+
+
+def test_opened_again(site: Site, agent: Agent) -> None:
+    """The back button: the same address opened twice, before the login and half-way through it, is one honest login."""
+    since_us = now_us()
+    asked = agent.open_until(f"{site.urls['jira']}/login", site.first.url)
+    agent.open(str(asked.redirect))
+    page = agent.submit(agent.open(str(asked.redirect)), username=ALICE.username, password=ALICE.password)
+    page = agent.open(str(asked.redirect))
+    page = agent.submit(page, code=ALICE.code()) if page.title == "Second factor" else sign_in(agent, page)
+    assert page.response.status_code == 200, page.response.text
+    assert page.response.json()["acr"] == CODE_ACR
+    assert site.logged("outcome", since_us)["verdict"] == "satisfied"
+
+
+def test_two_windows(site: Site, agent: Agent) -> None:
+    """Two logins of one person side by side: each is its own, whichever ends first."""
+    first = agent.open_until(f"{site.urls['intranet']}/login", site.provider.issuer)
+    sign_in(agent, agent.open(f"{site.urls['jira']}/login"))
+    page = agent.open(str(first.redirect))
+    assert page.response.status_code == 200, page.response.text
+    assert agent.client.get(f"{site.urls['jira']}/me").json()["acr"] == CODE_ACR
+
+
+def test_without_asking_the_user(site: Site, agent: Agent) -> None:
+    """`prompt=none`: a session that is not enough ends in the provider's error at the application, which shows it."""
+    sign_in(agent, agent.open(f"{site.urls['intranet']}/login"))
+    asked = agent.open_until(f"{site.urls['jira']}/login", site.first.url)
+    page = agent.open(f"{asked.redirect}&prompt=none")
+    assert page.response.status_code == 403
+    assert page.response.text.startswith("unmet_authentication_requirements")
+    page = agent.submit(agent.open(f"{site.urls['jira']}/login"), code=ALICE.code())
+    asked = agent.open_until(f"{site.urls['jira']}/login", site.first.url)
+    page = agent.open(f"{asked.redirect}&prompt=none")
+    assert page.response.json()["acr"] == CODE_ACR
 
 
 def test_duplicated_at_the_provider(site: Site, agent: Agent) -> None:

@@ -7,4 +7,4 @@ from pathlib import Path
 
 # Test folders are no packages; the end-to-end bed's parts (starting and stopping real programs) serve here too.
 HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE), str(HERE.parent / "e2e")]
+sys.path[:0] = [str(HERE), str(HERE.parent / "e2e"), str(HERE.parent / "building")]

@@ -1,5 +1,6 @@
 """Values worth trying: what conditions mention, what lies beside it, and absence. No request is decided here."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta
@@ -9,10 +10,11 @@ from typing import Final, TypeAlias
 
 from acrux.cel import Call, Comprehension, Constant, Name, Node, walk
 from acrux.cel.tree import AND, CONDITIONAL, NOT, OR
-from acrux.domain.facts import ATTRIBUTE_PREFIX, FactType, FactValue
+from acrux.domain.facts import ATTRIBUTE_PREFIX, UNKNOWN_ASN, UNKNOWN_COUNTRY, FactType, FactValue
 from acrux.domain.identifiers import RuleId
 from acrux.engine.rollout import bucket_of
 from acrux.policy.model import CheckedPolicy, Condition, Network, Rule, Window
+from acrux.policy.request import MAX_ASN
 from acrux.policy.times import parse_duration, parse_timestamp
 
 Choice: TypeAlias = FactValue | None
@@ -21,6 +23,9 @@ Choice: TypeAlias = FactValue | None
 OTHER: Final = "something-else"
 """A text that no condition mentions."""
 OUTSIDE: Final = "192.0.2.254"
+_OF_THEIR_OWN: Final = frozenset({"client.id", "network.country"})
+"""Facts whose other values are no free text."""
+_COUNTRY: Final = re.compile(r"[A-Z]{2}")
 _LOGIC: Final = frozenset({AND, OR, NOT, CONDITIONAL})
 _TICK: Final = timedelta(microseconds=1)
 _SECOND: Final = timedelta(seconds=1)
@@ -87,6 +92,8 @@ class Boundaries:
         found.add("network.ip", None, OUTSIDE)
         for network in policy.networks.values():
             found.add("network.ip", *_addresses(network))
+        found.add("network.country", None, UNKNOWN_COUNTRY)
+        found.add("network.asn", None, UNKNOWN_ASN)
         for fact in ("user.id", "user.domain", "browser.id", "device.platform", "device.user_agent"):
             found.add(fact, None, OTHER)
         found.add("user.groups", None, ())
@@ -107,7 +114,7 @@ class Boundaries:
         for fact, literal in _mentioned(condition.expression.tree):
             self._add_literal(found, fact, literal)
         for fact in condition.reads:
-            if fact in found.by_fact and self._declarations[fact] is FactType.STRING and fact != "client.id":
+            if fact in found.by_fact and self._declarations[fact] is FactType.STRING and fact not in _OF_THEIR_OWN:
                 found.add(fact, OTHER)
         return found
 
@@ -134,6 +141,12 @@ class Boundaries:
                 found.add(literal, None)
             case ("network.ip", str()):
                 found.add("network.ip", *_addresses_of_text(literal), OUTSIDE)
+            case "network.country", str():
+                found.add(fact, *(_COUNTRY.findall(literal) if len(literal) == len(UNKNOWN_COUNTRY) else ()))
+                found.add(fact, UNKNOWN_COUNTRY, None)
+            case "network.asn", int():
+                near = (literal, literal - 1, literal + 1)
+                found.add(fact, *(number for number in near if 0 <= number <= MAX_ASN), UNKNOWN_ASN, None)
             case _:
                 self._add_typed(found, fact, literal)
 

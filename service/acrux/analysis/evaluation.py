@@ -22,7 +22,7 @@ from acrux.domain.facts import (
 )
 from acrux.domain.request import DecideRequest
 from acrux.policy.addresses import parse_address
-from acrux.policy.request import RequestInvalid, request_from_json
+from acrux.policy.request import RequestInvalid, supposed_from_json
 
 _NO_CLIENT: Final = "none"
 _ATTRIBUTE_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -84,7 +84,7 @@ def sent_facts(sent: Json, now: datetime) -> SentFacts:
     complete: Json = {"client": _NO_CLIENT} if sent is None else sent
     if isinstance(complete, dict) and not has_client:
         complete = {**complete, "client": _NO_CLIENT}
-    request = request_from_json(complete)
+    request = supposed_from_json(complete)
     declarations = {name: fact.type for name, fact in BUILT_IN_FACTS.items()}
     values = dict(_always(request, now))
     if not has_client:
@@ -118,6 +118,8 @@ def _always(request: DecideRequest, now: datetime) -> Iterator[tuple[str, FactVa
 def _if_sent(request: DecideRequest) -> Iterator[tuple[str, FactValue | None]]:
     """The facts that may be absent."""
     age = request.session_age_seconds
+    yield "network.country", request.network_country
+    yield "network.asn", request.network_asn
     yield "user.id", request.user_id
     yield "user.domain", request.user_domain
     yield "user.groups", request.user_groups

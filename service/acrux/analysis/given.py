@@ -8,7 +8,7 @@ def given_to_json(request: DecideRequest) -> dict[str, Json]:
     """The request with only what it says, as a test's `given` would be written."""
     sections: dict[str, dict[str, Json]] = {
         "app": {"id": request.app_id},
-        "network": {"ip": request.network_ip},
+        "network": {"ip": request.network_ip, "country": request.network_country, "asn": request.network_asn},
         "user": {"id": request.user_id, "domain": request.user_domain, "groups": _listed(request.user_groups)},
         "device": {
             "managed": request.device_managed,

@@ -10,11 +10,19 @@ from typing import Final, Literal, TypeAlias
 from acrux.analysis.boundaries import Boundaries, Choice, Choices
 from acrux.analysis.given import given_to_json
 from acrux.cel import Activation, Program
-from acrux.domain.facts import ATTRIBUTE_PREFIX, Json, fact_to_json, format_timestamp
+from acrux.domain.facts import (
+    ATTRIBUTE_PREFIX,
+    UNKNOWN_ASN,
+    UNKNOWN_COUNTRY,
+    Json,
+    fact_to_json,
+    format_timestamp,
+)
 from acrux.domain.identifiers import ClientName, LevelName, RuleId
 from acrux.domain.request import DecideRequest
 from acrux.engine import Decider
 from acrux.engine.prepared import PreparedRule
+from acrux.policy.addresses import normalise_address
 from acrux.policy.facts import BuiltFacts
 from acrux.policy.model import Invariant, Place, Rule
 from acrux.policy.request import RequestInvalid
@@ -33,6 +41,8 @@ _FIELDS: Final = {
     "client.id": "client_id",
     "app.id": "app_id",
     "network.ip": "network_ip",
+    "network.country": "network_country",
+    "network.asn": "network_asn",
     "user.id": "user_id",
     "user.domain": "user_domain",
     "user.groups": "user_groups",
@@ -221,7 +231,17 @@ class _Draft:
         """The request that is `base` but for what was said."""
         said = {**base.attributes, **self._attributes}
         attributes = {name: value for name, value in said.items() if value is not None}
-        return replace(base, attributes=attributes, **self._fields)  # type: ignore[arg-type] # choices are of their types
+        made = replace(base, attributes=attributes, **self._fields)  # type: ignore[arg-type] # choices are of their types
+        return _placed_nowhere(made) if made.network_ip is None or normalise_address(made.network_ip) is None else made
+
+
+def _placed_nowhere(request: DecideRequest) -> DecideRequest:
+    """The request as the service would see it where it has no address: no file knows the place of that."""
+    return replace(
+        request,
+        network_country=None if request.network_country is None else UNKNOWN_COUNTRY,
+        network_asn=None if request.network_asn is None else UNKNOWN_ASN,
+    )
 
 
 def with_fact(request: DecideRequest, fact: str, value: Choice) -> DecideRequest:

@@ -14,6 +14,7 @@ from acrux.cli.policy_sets import (
     FINDINGS,
     USAGE,
     BrokenSet,
+    cannot_run,
     colours,
     print_json,
     read_decider,
@@ -26,7 +27,8 @@ from acrux.domain.request import DecideRequest
 from acrux.engine import Explanation, UnmappedRequestedAcr, explanation_to_json
 from acrux.engine.explanation import ClauseTrace, RuleTrace
 from acrux.policy.drawing import printable
-from acrux.policy.request import RequestInvalid, request_from_json
+from acrux.policy.facts import Geography
+from acrux.policy.request import MAX_ASN, RequestInvalid, supposed_from_json
 from acrux.policy.times import format_duration, parse_timestamp
 
 _TINTS: Final = {"matched": "green", "not_matched": "white", "errored": "red", "out": "yellow"}
@@ -37,6 +39,20 @@ _WORDS: Final = {"matched": "matched", "not_matched": "not matched", "errored": 
 @click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
 @click.option("--client", help="The client's name in the set, or its client_id.")
 @click.option("--ip", help="The address that the user comes from.")
+@click.option("--country", help="The country of that address, such as DE; ZZ is an unknown one.")
+@click.option("--asn", type=click.IntRange(0, MAX_ASN), help="The autonomous system of that address.")
+@click.option(
+    "--geoip-country",
+    type=click.Path(path_type=Path, dir_okay=False),
+    envvar="ACRUX_GEOIP_COUNTRY",
+    help="A MaxMind-format file that says the country where --country does not.",
+)
+@click.option(
+    "--geoip-asn",
+    type=click.Path(path_type=Path, dir_okay=False),
+    envvar="ACRUX_GEOIP_ASN",
+    help="The same for --asn.",
+)
 @click.option("--app", help="The source application.")
 @click.option("--user", help="The user's id.")
 @click.option("--group", "groups", multiple=True, help="A group of the user; may be repeated.")
@@ -60,6 +76,10 @@ def command(
     *,
     client: str | None,
     ip: str | None,
+    country: str | None,
+    asn: int | None,
+    geoip_country: Path | None,
+    geoip_asn: Path | None,
     app: str | None,
     user: str | None,
     groups: Sequence[str],
@@ -75,14 +95,14 @@ def command(
         raise click.BadParameter(f"`{now}` is no RFC 3339 time with a zone", param_hint="--now")
     said: dict[str, dict[str, Json]] = {
         "client": {"id": client},
-        "network": {"ip": ip},
+        "network": {"ip": ip, "country": country, "asn": asn},
         "app": {"id": app},
         "user": {"id": user, "groups": list(groups) or None},
         "request": {"acr_values": None if acr_values is None else list(acr_values.split())},
     }
     request = _request(facts, said)
     try:
-        decider = read_decider(directory, cel_engine)
+        decider = read_decider(directory, cel_engine, _geography(geoip_country, geoip_asn))
     except BrokenSet as broken:
         show_broken(broken, directory, as_json=form == "json")
     try:
@@ -99,6 +119,25 @@ def command(
         click.echo("\n".join(_lines(explanation, set_prefix(directory))), color=colours())
 
 
+def _geography(country: Path | None, asn: Path | None) -> Geography | None:
+    """Where addresses are, if a file says so; one that can't be used ends the program with exit code 3."""
+    if country is None and asn is None:
+        return None
+    from acrux.wiring.geography import Atlas  # noqa: PLC0415 - the reader of these files is seldom needed
+    from acrux.wiring.geoip import GeoipFact, GeoipInvalid, open_table  # noqa: PLC0415 - same
+
+    tables = []
+    for fact, path in ((GeoipFact.COUNTRY, country), (GeoipFact.ASN, asn)):
+        if path is not None:
+            try:
+                table = open_table(path, fact, into_memory=True)
+                table.check()
+            except GeoipInvalid as invalid:
+                cannot_run(f"the GeoIP file `{path}` (--geoip-{fact}) {invalid}")
+            tables.append(table)
+    return Atlas(tables)
+
+
 def _request(facts: TextIO | None, said: dict[str, dict[str, Json]]) -> DecideRequest:
     """The request of the file, with what the options say over it."""
     try:
@@ -113,7 +152,7 @@ def _request(facts: TextIO | None, said: dict[str, dict[str, Json]]) -> DecideRe
             before = body.get(part)
             body[part] = {**before, **named} if isinstance(before, dict) else named
     try:
-        return request_from_json(body)
+        return supposed_from_json(body)
     except RequestInvalid as invalid:
         _refuse(invalid)
 

@@ -1,10 +1,12 @@
 """The group of verbs, each imported when it is called, so that one verb does not pay for another's libraries."""
 
 import importlib
+import sys
 
 import click
 
 import acrux
+from acrux.cli import BASE_VERBS, run_base_verb
 
 VERBS: dict[str, tuple[str, str]] = {
     "serve": ("acrux.cli.serve", "Serve decisions over HTTP."),
@@ -12,10 +14,12 @@ VERBS: dict[str, tuple[str, str]] = {
     "check": ("acrux.cli.check", "Check a policy set: every mistake at once, each with its place."),
     "test": ("acrux.cli.test", "Run a policy set's own tests."),
     "explain": ("acrux.cli.explain", "Show what would be decided, and for each rule why or why not."),
+    "doctor": ("acrux.cli.doctor", "Say what a provider will and won't enforce."),
     "eval": ("acrux.cli.eval", "Evaluate CEL expressions."),
     "token": ("acrux.cli.token", "Create, list, rotate and revoke the service's tokens."),
     "db": ("acrux.cli.db", "Migrate the database."),
     "log": ("acrux.cli.log", "Read the decision log."),
+    "rewrite-map": (BASE_VERBS["rewrite-map"], "Answer Apache's RewriteMap (needs no extra)."),
 }
 
 
@@ -30,6 +34,8 @@ class LazyGroup(click.Group):
         """The verb's command, or None for a word that is no verb."""
         if cmd_name not in VERBS:
             return None
+        if cmd_name in BASE_VERBS:
+            return _base_verb(cmd_name)
         module = importlib.import_module(VERBS[cmd_name][0])
         found: click.Command = module.command
         return found
@@ -38,6 +44,17 @@ class LazyGroup(click.Group):
         """The list of verbs in `--help`, without importing one."""
         with formatter.section("Verbs"):
             formatter.write_dl([(name, summary) for name, (_, summary) in VERBS.items()])
+
+
+def _base_verb(name: str) -> click.Command:
+    """A verb that reads its own arguments, since it runs where click is not installed."""
+    arguments = click.Argument(["arguments"], nargs=-1, type=click.UNPROCESSED)
+
+    def run(arguments: tuple[str, ...]) -> None:
+        sys.exit(run_base_verb(name, arguments))
+
+    settings = {"ignore_unknown_options": True, "allow_interspersed_args": False}
+    return click.Command(name, params=[arguments], callback=run, add_help_option=False, context_settings=settings)
 
 
 @click.group(

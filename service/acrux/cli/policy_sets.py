@@ -14,7 +14,9 @@ from acrux.engine import Decider, prepare
 from acrux.policy.compiled import compile_policy
 from acrux.policy.diagnostics import Diagnostic, Severity
 from acrux.policy.drawing import draw_text, to_json
+from acrux.policy.facts import Geography
 from acrux.policy.load import check_files, read_directory
+from acrux.policy.model import CheckedPolicy
 from acrux.policy.source import SourceFile
 
 FINDINGS: Final = 1
@@ -31,8 +33,10 @@ class BrokenSet(Exception):  # noqa: N818 - it says what the set is
         self.sources = sources
 
 
-def read_decider(directory: Path, engine_name: str) -> Decider:
+def read_decider(directory: Path, engine_name: str, geography: Geography | None = None) -> Decider:
     """The set in a directory, ready to decide, as the service would load it: without its tests run.
+
+    Where addresses are is only for a what-if: a test says its own country and AS.
 
     Ends the program with exit code 3 where the directory can't be read or the engine is not there.
 
@@ -49,7 +53,24 @@ def read_decider(directory: Path, engine_name: str) -> Decider:
         cannot_run(str(missing))
     if checked.policy is None:
         raise BrokenSet(checked.diagnostics, checked.sources)
-    return prepare(compile_policy(checked.policy, engine))
+    return prepare(compile_policy(checked.policy, engine, geography))
+
+
+def read_policy(directory: Path) -> CheckedPolicy:
+    """The set in a directory, checked and not compiled: for verbs that decide nothing.
+
+    Ends the program with exit code 3 where the directory can't be read.
+
+    Raises:
+        BrokenSet: it has errors.
+    """
+    try:
+        checked = check_files(read_directory(directory), now=None)
+    except OSError as error:
+        cannot_run(f"can't read `{directory}`: {error.strerror or error}")
+    if checked.policy is None:
+        raise BrokenSet(checked.diagnostics, checked.sources)
+    return checked.policy
 
 
 def show_broken(broken: BrokenSet, directory: Path, *, as_json: bool) -> NoReturn:

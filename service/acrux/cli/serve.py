@@ -13,7 +13,8 @@ from typing import Any, Final, Literal
 import click
 
 from acrux.adapters.addresses import TrustedProxies
-from acrux.wiring.settings import ServeSettings
+from acrux.cli.quota_options import quota_options
+from acrux.wiring.settings import AdapterQuotas, ServeSettings
 
 APP_FACTORY: Final = "acrux.http.app:create_app"
 CANNOT_RUN: Final = 3
@@ -173,6 +174,23 @@ def _read_public_url(_ctx: click.Context, _parameter: click.Parameter, text: str
     show_default="a general one",
     help="A sentence for the pages that users see where a login can't go on, such as whom to call.",
 )
+@quota_options
+@click.option(
+    "--geoip-country",
+    type=click.Path(path_type=Path, dir_okay=False),
+    envvar="ACRUX_GEOIP_COUNTRY",
+    default=None,
+    show_default="none",
+    help="A MaxMind-format file that says `network.country`; a new one is taken by itself.",
+)
+@click.option(
+    "--geoip-asn",
+    type=click.Path(path_type=Path, dir_okay=False),
+    envvar="ACRUX_GEOIP_ASN",
+    default=None,
+    show_default="none",
+    help="The same for `network.asn`; one file may serve for both.",
+)
 @click.pass_context
 def command(
     ctx: click.Context,
@@ -195,6 +213,9 @@ def command(
     proxy_header: Literal["x-forwarded-for", "forwarded"],
     public_url: str | None,
     help_desk: str,
+    quotas: AdapterQuotas,
+    geoip_country: Path | None,
+    geoip_asn: Path | None,
 ) -> None:
     r"""Serve decisions over HTTP.
 
@@ -228,6 +249,9 @@ def command(
         proxy_header=proxy_header,
         public_url=public_url,
         help_desk=help_desk,
+        quotas=quotas,
+        geoip_country=geoip_country,
+        geoip_asn=geoip_asn,
         show_token=sys.stdout.isatty() and os.environ.get("CI") is None,
     )
     try:

@@ -20,6 +20,7 @@ ALGORITHMS = frozenset({"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "E
 OTHER_KINDS = frozenset({"at+jwt", "logout+jwt", "secevent+jwt", "dpop+jwt", "oauth-authz-req+jwt"})
 """What a provider signs with the same keys and is no ID token (RFC 8725 section 3.11)."""
 _MAX_HEADER_CHARACTERS = 4096
+_LIST_CLAIMS = frozenset({"amr", "acrs"})
 
 
 def judge_locally(
@@ -183,8 +184,10 @@ def _audience(claims: Mapping[str, Json]) -> tuple[str, ...]:
 
 
 def _words(value: Json, claim: str) -> set[str]:
+    if isinstance(value, str):
+        return {value} if value and claim not in _LIST_CLAIMS else set()
     if claim == "acr":
-        return {value} if isinstance(value, str) and value else set()
+        return set()
     return {item for item in value if isinstance(item, str) and item} if isinstance(value, list | tuple) else set()
 
 

@@ -33,7 +33,7 @@ class Accept:
     """What may come back.
 
     Attributes:
-        claim: the claim of the ID token: `acr`, `acrs` or `amr`.
+        claim: the claim of the ID token: `acr`, `acrs`, `amr`, or one of the provider's own.
         values: the accepted words; empty where nothing was asked for.
         max_age_seconds: how old the login may be when the decision was made; None for no limit.
     """

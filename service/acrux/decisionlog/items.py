@@ -91,9 +91,10 @@ def show_unbound(found: Found) -> dict[str, Json]:
     record = orjson.loads(found.body)
     content = record["content"]
     names = ("client", "grant_type", "reason", "decision_id", "policy_revision", "provider", "request_id")
+    told = {name: content[name] for name in (*names, "unrecorded_count")}
     return {
         "at": _time(record["recorded_at_us"]),
-        **{name: content[name] for name in names},
+        **told,
         "receipt": _receipt(found),
     }
 

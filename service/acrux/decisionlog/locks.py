@@ -9,9 +9,9 @@ import hashlib
 import os
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import Final, Literal, Self, TypeAlias
+from typing import Final, Literal, Self, TypeAlias, get_args
 
 from acrux.decisionlog.errors import LockTimeout
 
@@ -65,6 +65,12 @@ class NameLocks:
     def __init__(self, directory: Path) -> None:
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._directory = directory
+        # Made beforehand: on a journalling file system, making one waits for whatever is being flushed. Where that
+        # can't be done now (a full disk), `hold` tries again and says so.
+        every = {_path(directory, name, stripe) for name in get_args(LockClass) for stripe in range(STRIPES)}
+        with suppress(OSError):
+            for path in every.difference(directory.iterdir()):
+                path.touch(mode=0o600)
 
     @asynccontextmanager
     async def hold(self, lock_class: LockClass, name: bytes, *, timeout_seconds: float = 5.0) -> AsyncIterator[None]:
@@ -75,7 +81,7 @@ class NameLocks:
             OSError: the lock file can't be opened.
         """
         stripe = hashlib.sha256(name).digest()[0] % STRIPES
-        path = self._directory / f"{lock_class}-{stripe:02x}.lock"
+        path = _path(self._directory, lock_class, stripe)
         give_up_at = time.monotonic() + timeout_seconds
         pause_seconds = _FIRST_PAUSE_SECONDS
         while (lock := FileLock.try_acquire(path)) is None:
@@ -87,3 +93,7 @@ class NameLocks:
             yield
         finally:
             lock.release()
+
+
+def _path(directory: Path, lock_class: LockClass, stripe: int) -> Path:
+    return directory / f"{lock_class}-{stripe:02x}.lock"

@@ -130,14 +130,21 @@ def ask(acr_map: AcrMap, rank: int, max_age_seconds: int | None, requested: Requ
         unmapped = tuple(value for value in unmapped if value not in beside)
     if unmapped and acr_map.refuse_unmapped:
         raise UnmappedRequestedAcr(unmapped)
-    kept = tuple(value for value in requested.values if acr_map.ranks.get(value, -1) >= rank)
-    values = (kept or acr_map.words[rank][:1]) + beside
+    values = (_kept(acr_map, rank, requested) or acr_map.words[rank][:1]) + beside
     if acr_map.profile.ask is AskForm.ACRS:
         values = values[:1]  # Entra ID takes one context
     params = _emit(acr_map.profile.ask, values, requested)
     if max_age_seconds is not None:
         params["max_age"] = str(max_age_seconds)
     return Asked(values, params, unmapped)
+
+
+def _kept(acr_map: AcrMap, rank: int, requested: Requested) -> tuple[str, ...]:
+    """What the request itself asks for, at or above a rank, in words that can be asked for."""
+    ranks = [(value, acr_map.ranks[value]) for value in requested.values if acr_map.ranks.get(value, -1) >= rank]
+    if acr_map.profile.asks_first_word_only:
+        return tuple(dict.fromkeys(acr_map.words[own][0] for _, own in ranks))
+    return tuple(value for value, _ in ranks)
 
 
 def asked_values(params: Mapping[str, str]) -> tuple[str, ...]:

@@ -72,7 +72,7 @@ class Accept:
     """What the relying party may accept on the way back.
 
     Attributes:
-        claim: the claim of the ID token that carries the level (`acr`, `acrs` or `amr`).
+        claim: the claim of the ID token that carries the level (`acr`, `acrs`, `amr`, or the provider's own).
         values: the words of the decided level and of every higher one; empty where nothing was asked for.
         max_age_seconds: how old the login may be at `decided_at`; None for no limit.
     """

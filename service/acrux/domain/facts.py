@@ -28,6 +28,10 @@ class FactType(StrEnum):
 ATTRIBUTE_PREFIX: Final = "attr."
 UNKNOWN_ZONE: Final = "unknown"
 """Reserved: the only zone of a request whose address is missing or is no address."""
+UNKNOWN_COUNTRY: Final = "ZZ"
+"""The country of an address that the configured file does not know (user-assigned in ISO 3166-1: no country's)."""
+UNKNOWN_ASN: Final = 0
+"""The autonomous system of an address that the configured file does not know (reserved, RFC 7607)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,11 +11,16 @@ class DecideRequest:
     """The body of Decide (http-api.md): the shape of `given` in tests and of `--facts` files too.
 
     None means: not sent. Everything here is unproven: the caller's word.
+
+    Attributes:
+        network_country, network_asn: what tests and what-if say in place of a file; Decide does not take them.
     """
 
     client_id: str
     app_id: str | None = None
     network_ip: str | None = None
+    network_country: str | None = None
+    network_asn: int | None = None
     user_id: str | None = None
     user_domain: str | None = None
     user_groups: tuple[str, ...] | None = None

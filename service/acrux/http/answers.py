@@ -131,6 +131,7 @@ class UnboundItem(Shape):
     policy_revision: Revision
     provider: str
     request_id: str | None
+    unrecorded_count: Annotated[int, Field(description="How many before it a flood left out of the log.")]
     receipt: Receipt
 
 
@@ -357,12 +358,36 @@ class LogReadiness(Shape):
     database_reachable: bool
 
 
+class GeoipFailure(Shape):
+    """Why a newer file was not taken."""
+
+    at: Timestamp
+    summary: str
+
+
+class GeoipReadiness(Shape):
+    """The file that says a fact on this node."""
+
+    type: str
+    built_at: Timestamp
+    loaded_at: Timestamp
+    failure: GeoipFailure | None
+
+
+class GeographyReadiness(Shape):
+    """The files that say where addresses are; null where none is configured."""
+
+    country: GeoipReadiness | None
+    asn: GeoipReadiness | None
+
+
 class Readiness(Shape):
     """Ready or not; the rest only for callers with a token."""
 
     status: Literal["ready", "not_ready"]
     policy: PolicyReadiness | SkipJsonSchema[None] = None
     log: LogReadiness | SkipJsonSchema[None] = None
+    geoip: GeographyReadiness | SkipJsonSchema[None] = None
 
 
 class Discovery(Open):

@@ -149,8 +149,10 @@ def create_app(services: Services) -> Application:
 def _answer(request: Request, problem: Problem) -> Response:
     services: Services = request.app.state.services
     services.metrics.problems[problem.code] += 1
-    response = Response(problem.body(request.scope[REQUEST_ID]), problem.status)
-    for name, value in problem_headers(problem, services.settings.retry_after_seconds):
+    page = rp.page_of(request, problem)
+    response = page or Response(problem.body(request.scope[REQUEST_ID]), problem.status)
+    lines = problem_headers(problem, services.settings.retry_after_seconds)
+    for name, value in lines if page is None else problem.headers:
         response.headers[name.decode()] = value.decode()
     return response
 

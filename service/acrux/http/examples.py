@@ -149,6 +149,15 @@ READINESS: Final[dict[str, Any]] = {
     "status": "ready",
     "policy": {"revision": REVISION, "loaded_at": "2026-11-24T07:00:00.000000Z", "failure": None},
     "log": {"available": True, "unshipped_count": 0, "lag_seconds": 0.0, "database_reachable": True},
+    "geoip": {
+        "country": {
+            "type": "GeoLite2-Country",
+            "built_at": "2026-11-20T00:00:00.000000Z",
+            "loaded_at": "2026-11-24T07:00:00.000000Z",
+            "failure": None,
+        },
+        "asn": None,
+    },
 }
 METRICS: Final = (
     "# HELP acrux_decisions_total Decisions by outcome and level.\n"
@@ -180,6 +189,7 @@ UNBOUND_ITEM: Final[dict[str, Any]] = {
     "decision_id": None,
     "policy_revision": REVISION,
     "provider": "corp",
+    "unrecorded_count": 0,
     "request_id": "0199f3c2-6f6e-7cc3-98c4-dc0c0c07398e",
     "receipt": RECEIPT,
 }

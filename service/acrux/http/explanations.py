@@ -15,7 +15,7 @@ from acrux.http.deciding import build_facts, unmapped_problem
 from acrux.http.problems import field_problem, from_invalid
 from acrux.http.schemas import ExplainRequest
 from acrux.policy.drawing import to_json
-from acrux.policy.request import RequestInvalid, request_from_json
+from acrux.policy.request import RequestInvalid, supposed_from_json
 from acrux.policy.times import parse_timestamp
 
 router: Final = APIRouter(tags=["policy"])
@@ -31,7 +31,7 @@ async def explain(call: Annotated[Call, Depends(caller(AUTHORS))]) -> Response:
     """
     request = await call.body(_REQUEST)
     try:
-        facts = request_from_json(request.facts)
+        facts = supposed_from_json(request.facts)
     except RequestInvalid as invalid:
         raise from_invalid(invalid, _FACTS) from None
     now = parse_timestamp(request.now) if "now" in request.model_fields_set else call.services.clock()
@@ -61,7 +61,8 @@ async def _load_draft(call: Call, texts: Mapping[str, str]) -> tuple[Decider | N
     # Compiling somebody's draft must not take the CPU from the logins.
     async with call.one_set:
         try:
-            loaded = await asyncio.to_thread(load_policy, files, engine, run_checks=False)
+            geography = call.services.geography
+            loaded = await asyncio.to_thread(load_policy, files, engine, run_checks=False, geography=geography)
         except PolicyRejected as rejected:
             return None, to_json(rejected.diagnostics, rejected.sources)
     return loaded.decider, to_json(loaded.diagnostics, loaded.sources)

@@ -175,6 +175,8 @@ def _schemas() -> dict[str, Any]:
     decide = request_json_schema(_REF)
     found.update(decide.pop("$defs"))
     found["DecideRequest"] = decide
+    found["SupposedRequest"] = request_json_schema(_REF, supposed=True)
+    del found["SupposedRequest"]["$defs"]
     for schema in found.values():
         _tidy(schema)
     return dict(sorted(found.items()))

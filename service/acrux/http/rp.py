@@ -4,17 +4,19 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter, Path, Request, Response
 
+from acrux.domain.identifiers import ClientName
 from acrux.http.calls import REQUEST_ID, refuse_query
 from acrux.http.envelope import Disconnected, check_length, header, read_body
 from acrux.http.problems import Code, Problem
 from acrux.http.rp_adapter import RedirectAdapter
-from acrux.http.rp_authorize import authorize
+from acrux.http.rp_authorize import DecidedInVain, authorize
 from acrux.http.rp_forms import OAuthRefusal, is_form, read_token_request, refusal_of
 from acrux.http.rp_mirror import mirror
-from acrux.http.rp_pages import problem_page
+from acrux.http.rp_pages import Sign, problem_page
 from acrux.http.rp_token import redeem
 
 router: Final = APIRouter(tags=["redirect adapter"])
+_FOR_PROGRAMS: Final = ("/token", "/openid-configuration")
 _Client = Annotated[str, Path(description="The client's name in the policy set.")]
 
 
@@ -46,7 +48,7 @@ async def token(request: Request, client: _Client) -> Response:
     services = adapter.services
     try:
         body = await _body(request)
-        async with adapter.admitted(request, client, adapter.token_quotas) as party:
+        async with adapter.admitted(request, client, adapter.token_quotas, by_client=False) as party:
             scope = request.scope
             form = read_token_request(scope["headers"], scope["query_string"], body, party.client)
             return await redeem(adapter, party, form)
@@ -67,10 +69,34 @@ async def _authorize(request: Request, client: str, query: bytes | None) -> Resp
             return await authorize(adapter, party, raw)
     except Problem as problem:
         adapter.services.metrics.problems[problem.code] += 1
-        response = problem_page(problem, request.scope[REQUEST_ID], settings.help_desk)
+        response = problem_page(
+            problem, _sign(adapter, request, client, problem), settings.help_desk, may_repeat=query is not None
+        )
         if response.status_code in {429, 503}:
             response.headers["retry-after"] = str(settings.retry_after_seconds)
         return response
+
+
+def _sign(adapter: RedirectAdapter, request: Request, client: str, problem: Problem) -> Sign:
+    """What the page has for the help desk; the name is shown if it is one of the policy set's, not if it is made up."""
+    active = adapter.services.policy.active
+    known = active is not None and ClientName(client) in active.compiled.checked.clients
+    return Sign(
+        request.scope[REQUEST_ID],
+        adapter.services.clock(),
+        application=client if known else "",
+        decision_id=problem.decision_id if isinstance(problem, DecidedInVain) else "",
+    )
+
+
+def page_of(request: Request, problem: Problem) -> Response | None:
+    """The page of a problem that no route has answered; None where programs ask and want it in their form."""
+    path = request.scope["path"]
+    if not path.startswith("/rp/") or path.endswith(_FOR_PROGRAMS):
+        return None
+    adapter: RedirectAdapter = request.app.state.redirect_adapter
+    sign = Sign(request.scope[REQUEST_ID], adapter.services.clock())
+    return problem_page(problem, sign, adapter.services.settings.help_desk, may_repeat=False)
 
 
 async def _form(request: Request) -> bytes:

@@ -13,18 +13,16 @@ from acrux.engine import Decider
 from acrux.http.calls import REQUEST_ID, Call, require_policy
 from acrux.http.problems import Code, Problem
 from acrux.http.rp_bindings import Bindings
-from acrux.http.rp_quotas import Places, Quotas, Rate
+from acrux.http.rp_quotas import Places, Quotas
+from acrux.http.rp_unbound import UnboundRequests
 from acrux.http.shared import SharedLookups
 from acrux.oidc.fetching import FetchFailedError
 from acrux.policy.model import Client, Provider
 from acrux.wiring.services import Role, Services, Token
+from acrux.wiring.settings import Rate
 
 CALLER: Final = "redirect-adapter"
 """What stands in the log where a token's id stands for other calls."""
-# People behind one address come in bursts; a relying party's server asks for all of its users.
-_AUTHORIZE: Final = (Rate(100, 20), Rate(400, 100))
-_TOKEN: Final = (Rate(200, 50), Rate(400, 100))
-_PLACES: Final = 64
 _WAITING: Final = 256
 _WAITING_SECONDS: Final = 2.0
 
@@ -48,7 +46,10 @@ class Party:
 class RedirectAdapter:
     """The state of the redirect adapter in one worker."""
 
-    __slots__ = ("_proxies", "bindings", "mirror_quotas", "redirect_quotas", "services", "shared", "token_quotas")
+    __slots__ = (
+        *("_proxies", "bindings", "mirror_quotas", "redirect_quotas", "services", "shared", "token_quotas"),
+        "unbound",
+    )
 
     def __init__(self, services: Services, shared: SharedLookups, clock: Callable[[], float] = time.monotonic) -> None:
         settings = services.settings
@@ -56,13 +57,23 @@ class RedirectAdapter:
         self.shared = shared
         self.bindings = Bindings(services)
         self._proxies = TrustedProxies(settings.trusted_proxies, settings.proxy_header)
-        self.redirect_quotas = Quotas(*_AUTHORIZE, Places(_PLACES, _WAITING, _WAITING_SECONDS), clock)
-        self.mirror_quotas = Quotas(*_AUTHORIZE, Places(_PLACES, _WAITING, _WAITING_SECONDS), clock)
-        self.token_quotas = Quotas(*_TOKEN, Places(_PLACES, _WAITING, _WAITING_SECONDS), clock)
+        quotas = settings.quotas
+
+        def limits(by_address: Rate | None, by_client: Rate | None) -> Quotas:
+            return Quotas(by_address, by_client, Places(quotas.places, _WAITING, _WAITING_SECONDS), clock)
+
+        self.redirect_quotas = limits(quotas.sign_ins_by_address, quotas.sign_ins_by_client)
+        self.mirror_quotas = limits(quotas.sign_ins_by_address, quotas.sign_ins_by_client)
+        self.token_quotas = limits(quotas.tokens_by_address, quotas.tokens_by_client)
+        self.unbound = UnboundRequests(clock)
 
     @asynccontextmanager
-    async def admitted(self, request: Request, name: str, quotas: Quotas) -> AsyncIterator[Party]:
+    async def admitted(
+        self, request: Request, name: str, quotas: Quotas, *, by_client: bool = True
+    ) -> AsyncIterator[Party]:
         """The party that an endpoint belongs to, while the request has a place to be worked on.
+
+        Without `by_client` the client's quota is left to the caller.
 
         Raises:
             Problem: `too_many_requests`, `no_policy`; `not_found` for what is no registered client's name.
@@ -74,10 +85,12 @@ class RedirectAdapter:
         client = next((one for one in checked.clients.values() if one.name == name), None)
         if client is None:
             raise Problem(Code.NOT_FOUND, "no client of the policy set has this name")
-        quotas.check_client(client.name)
+        if by_client:
+            quotas.check_client(client.name)
         token = Token(CALLER, Role.RELYING_PARTY, frozenset({client.name}))
         call = Call(self.services, self.shared, token, request.scope[REQUEST_ID], request)
-        async with quotas.places.one():
+        places = quotas.places
+        async with places.one_for(client.provider) if len(checked.providers) > 1 else places.one():
             yield Party(call, decider, client, checked.providers[client.provider], address)
 
     def _address(self, request: Request) -> str | None:

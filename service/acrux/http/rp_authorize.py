@@ -5,6 +5,7 @@ relying-parties.md, "Rules of the road". Whatever is wrong with a request is sho
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -18,9 +19,10 @@ from acrux.domain.request import DecideRequest
 from acrux.engine import NO_FLOOR, Floor
 from acrux.http.bodies import parse_json
 from acrux.http.deciding import build_facts, decide_built, log_and_answer, login_of
+from acrux.http.envelope import Headers
 from acrux.http.problems import Code, Problem
 from acrux.http.rp_adapter import Party, RedirectAdapter, provider_away
-from acrux.http.rp_pages import HEADERS, denied_page
+from acrux.http.rp_pages import HEADERS, Sign, denied_page
 from acrux.http.rp_parameters import Parameters
 from acrux.oidc.fetching import FetchFailedError
 from acrux.oidc.guard import BindingKind, is_challenge
@@ -33,9 +35,24 @@ from acrux.storage.bindings import BindingRow
 MAX_REQUEST_BYTES: Final = 16 * 1024
 """Longer addresses than this are refused by browsers, proxies and providers anyway."""
 _UNUSABLE: Final = ("request", "request_uri")
+_DESTINATION: Final = b"sec-fetch-dest"
+_PURPOSE: Final = b"sec-purpose"
+_FETCH_METADATA: Final = (_DESTINATION, _PURPOSE)
 _ATTEMPTS: Final = 5
 _LOST: Final = "\x00"
 """A level that no ladder has: counts as the highest."""
+
+
+class DecidedInVain(Problem):
+    """What is wrong with a login whose decision is recorded already.
+
+    Attributes:
+        decision_id: that decision.
+    """
+
+    def __init__(self, problem: Problem, decision_id: str) -> None:
+        super().__init__(problem.code, problem.detail, fallback=problem.fallback)
+        self.decision_id = decision_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +80,8 @@ async def authorize(adapter: RedirectAdapter, party: Party, raw: bytes) -> Respo
     Raises:
         Problem: whatever is wrong; the request redirects nowhere.
     """
-    asked = read_authorization(raw, party.client, party.address)
+    address = party.address if is_opened_by_a_person(party.call.request.scope["headers"]) else None
+    asked = read_authorization(raw, party.client, address)
     services = adapter.services
     try:
         endpoint = await services.endpoints.authorization_endpoint(party.provider)
@@ -71,7 +89,7 @@ async def authorize(adapter: RedirectAdapter, party: Party, raw: bytes) -> Respo
         raise provider_away(failure) from failure
     decision, decision_id = await _decide_and_bind(adapter, party, asked)
     if decision.outcome is DecisionOutcome.DENY:
-        return _denied(party, asked, decision_id, services.settings.help_desk)
+        return _denied(party, asked, decision_id, decision.decided_at, services.settings.help_desk)
     return _redirect(merged(endpoint, asked.parameters, decision.authorization_params))
 
 
@@ -116,6 +134,16 @@ def read_authorization(raw: bytes, client: Client, address: str | None) -> Asked
     return Asked(parameters, redirect_uri, parameters.once("response_mode"), bound, request)
 
 
+def is_opened_by_a_person(lines: Headers) -> bool:
+    """Whether a browser opens this address as a page of its own, as far as it says (Fetch Metadata, W3C).
+
+    An image, a frame or a prefetch in any page that somebody in the office looks at would else lend the office's
+    address to whoever made that page, and knows the login that is in it.
+    """
+    said = {name: value.strip().lower() for name, value in lines if name in _FETCH_METADATA}
+    return said.get(_DESTINATION, b"document") == b"document" and b"prefetch" not in said.get(_PURPOSE, b"")
+
+
 def _bound(parameters: Parameters) -> dict[BindingKind, str]:
     nonce, challenge = parameters.once("nonce"), parameters.once("code_challenge")
     method = parameters.once("code_challenge_method")
@@ -146,7 +174,7 @@ def _requested(parameters: Parameters, scopes: list[str]) -> dict[str, Json]:
 
 async def _decide_and_bind(adapter: RedirectAdapter, party: Party, asked: Asked) -> tuple[Decision, str]:
     """The decision, durable and bound; never below one that a value of this request is bound to already."""
-    call, name = party.call, party.client.name
+    name, decision_id = party.client.name, ""
     for _ in range(_ATTEMPTS):
         now = adapter.services.clock()
         seen = await adapter.bindings.rows(name, asked.bound)
@@ -154,11 +182,15 @@ async def _decide_and_bind(adapter: RedirectAdapter, party: Party, asked: Asked)
         built = build_facts(party.decider, asked.request, now)
         decision = decide_built(party.decider, built, now, floor)
         told = await _log(party, built, asked, decision, floor, seen)
-        decided = (told["decision_id"], told["ticket"])
-        if await adapter.bindings.bind(name, asked.bound, seen, decided, now):
+        decision_id = told["decision_id"]
+        try:
+            is_bound = await adapter.bindings.bind(name, asked.bound, seen, (decision_id, told["ticket"]), now)
+        except Problem as problem:
+            raise DecidedInVain(problem, decision_id) from problem
+        if is_bound:
             adapter.services.metrics.ignored_attributes_count += built.ignored_attributes
-            return decision, decided[0]
-    raise Problem(Code.TOO_MANY_REQUESTS, f"this sign-in is opened again and again (request {call.request_id})")
+            return decision, decision_id
+    raise DecidedInVain(Problem(Code.TOO_MANY_REQUESTS, "this sign-in is opened again and again"), decision_id)
 
 
 def _floor(adapter: RedirectAdapter, party: Party, seen: Mapping[str, BindingRow]) -> Floor:
@@ -207,7 +239,7 @@ def _with_query(url: str, pairs: list[str]) -> str:
     return base + "?" + "&".join([query, *pairs] if mark and query else pairs)
 
 
-def _denied(party: Party, asked: Asked, decision_id: str, help_desk: str) -> Response:
+def _denied(party: Party, asked: Asked, decision_id: str, at: datetime, help_desk: str) -> Response:
     """`access_denied` at the registered URI (RFC 6749 section 4.1.2.1, RFC 9207)."""
     pairs = [
         "error=access_denied",
@@ -223,7 +255,8 @@ def _denied(party: Party, asked: Asked, decision_id: str, help_desk: str) -> Res
             return _redirect(asked.redirect_uri + "#" + "&".join(pairs))
         case _:
             # A form post takes a script, a signed answer the provider's key: the user is told here.
-            return denied_page(decision_id, help_desk)
+            sign = Sign(party.call.request_id, at, party.client.name, decision_id)
+            return denied_page(sign, help_desk)
 
 
 def _redirect(target: str) -> Response:

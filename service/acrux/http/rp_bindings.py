@@ -10,11 +10,11 @@ from acrux.decisionlog.records import microseconds
 from acrux.domain.identifiers import ClientName
 from acrux.http.problems import Code, Problem
 from acrux.http.single_use import Beside
-from acrux.oidc.guard import Binding, BindingKind, binding_hash
+from acrux.oidc.guard import Binding, BindingKind, binding_hash, nonce_hash
 from acrux.oidc.tickets import InvalidTicket, Ticket
 from acrux.storage import bindings
 from acrux.storage.bindings import BindingRow, BoundMeanwhile
-from acrux.storage.database import DatabaseUnavailable, RowRefused
+from acrux.storage.database import DatabaseUnavailable, RowRefused, Transaction
 from acrux.wiring.services import Services
 
 THREADS: Final = 2
@@ -23,6 +23,8 @@ GRACE: Final = timedelta(hours=1)
 """For how long an expired decision is still found, so that a late login is called `expired` and not `unbound`."""
 REFRESH_KEPT: Final = timedelta(days=400)
 """For how long after its last use a refresh token is known; providers end them earlier."""
+REPLACED_KEPT: Final = timedelta(days=1)
+"""For how long one is known that was rotated: some clients refresh every few minutes."""
 _Found = TypeVar("_Found")
 
 
@@ -45,9 +47,7 @@ class Bindings:
         Raises:
             Problem: `database_unavailable`.
         """
-        return await self._rows(client, {str(kind): binding_hash(value) for kind, value in values.items()})
-
-    async def _rows(self, client: ClientName, keys: Mapping[str, bytes]) -> dict[str, BindingRow]:
+        keys = {str(kind): binding_hash(value) for kind, value in values.items()}
         now_us = microseconds(self._services.clock())
         database = self._services.database
         return await self._ask(
@@ -60,15 +60,30 @@ class Bindings:
         Raises:
             Problem: `database_unavailable`.
         """
-        return await self.find_hash(client, kind, binding_hash(value))
+        return self._opened((await self.rows(client, {kind: value})).get(kind))
 
-    async def find_hash(self, client: ClientName, kind: BindingKind, digest: bytes) -> Binding | None:
-        """The same for a value that is known by its SHA-256 only.
+    async def find_login(self, client: ClientName, challenge: str) -> tuple[Binding | None, Binding | None]:
+        """The decision that a challenge is bound to, and what the nonce of that decision is bound to.
+
+        One look at the database: on the way of a token request each costs a fair part of a millisecond.
 
         Raises:
             Problem: `database_unavailable`.
         """
-        row = (await self._rows(client, {str(kind): digest})).get(kind)
+        now_us = microseconds(self._services.clock())
+
+        def look(transaction: Transaction) -> tuple[Binding | None, Binding | None]:
+            def found(kind: BindingKind, digest: bytes) -> Binding | None:
+                rows = bindings.find(transaction, client, {str(kind): digest}, now_us=now_us)
+                return self._opened(rows.get(kind))
+
+            by_challenge = found(BindingKind.CHALLENGE, binding_hash(challenge))
+            digest = None if by_challenge is None else nonce_hash(by_challenge.ticket)
+            return by_challenge, None if digest is None else found(BindingKind.NONCE, digest)
+
+        return await self._ask(lambda: self._services.database.read(look))
+
+    def _opened(self, row: BindingRow | None) -> Binding | None:
         if row is None:
             return None
         ticket = self._services.tickets.open(row.ticket)
@@ -89,7 +104,8 @@ class Bindings:
         """
         decision_id, ticket = decision
         kept_until = at + timedelta(seconds=self._services.settings.decision_ttl_seconds) + GRACE
-        with_challenge = BindingKind.CHALLENGE in values
+        # Who opens a login again without its challenge must not get around the verifier.
+        with_challenge = BindingKind.CHALLENGE in values or any(row.with_challenge for row in seen.values())
         rows = [
             BindingRow(client, kind, binding_hash(value), decision_id, ticket, with_challenge, microseconds(kept_until))
             for kind, value in values.items()
@@ -103,8 +119,13 @@ class Bindings:
             return False
         return True
 
-    def keeping_refresh(self, client: ClientName, refresh_token: str, ticket: Ticket, at: datetime) -> Beside:
-        """How it is remembered that a refresh token was issued through the guard, and what it must go on being."""
+    def keeping_refresh(
+        self, client: ClientName, refresh_token: str, ticket: Ticket, at: datetime, replaced: str = ""
+    ) -> Beside:
+        """How it is remembered that a refresh token was issued through the guard, and what it must go on being.
+
+        The one that it replaces must not be used any more (RFC 6749 section 6), but an answer may have been lost.
+        """
         row = BindingRow(
             client,
             BindingKind.REFRESH,
@@ -114,7 +135,15 @@ class Bindings:
             with_challenge=False,
             expires_at_us=microseconds(at + REFRESH_KEPT),
         )
-        return Beside(lambda transaction: bindings.put(transaction, row))
+        old = binding_hash(replaced) if replaced and replaced != refresh_token else None
+        ends_at_us = microseconds(at + REPLACED_KEPT)
+
+        def write(transaction: Transaction) -> None:
+            bindings.put(transaction, row)
+            if old is not None:
+                bindings.end_by(transaction, client, BindingKind.REFRESH, old, at_us=ends_at_us)
+
+        return Beside(write)
 
     async def keep(self, beside: Beside) -> None:
         """Writes it, unless that is done.

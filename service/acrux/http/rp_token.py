@@ -4,38 +4,37 @@ relying-parties.md, "The redirect adapter": anything but `satisfied` becomes `in
 oidc's; nothing of a request or of tokens is logged but what a record of an outcome has.
 """
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import suppress
 from dataclasses import replace
 from http import HTTPStatus
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
-import orjson
 from fastapi import Response
 
-import acrux
-from acrux.decisionlog.records import Kind, event
 from acrux.domain.decision import Verdict
-from acrux.domain.facts import Json
 from acrux.domain.identifiers import DecisionId
+from acrux.http.bodies import parse_json
 from acrux.http.calls import require_policy
-from acrux.http.deciding import append
 from acrux.http.outcome import Returning, settle
 from acrux.http.problems import Code, Problem
 from acrux.http.rp_adapter import Party, RedirectAdapter, provider_away
 from acrux.http.rp_forms import REFRESH_TOKEN, OAuthRefusal, TokenRequest
+from acrux.http.rp_unbound import UNBOUND, record
 from acrux.http.single_use import Beside
 from acrux.oidc.claims import InvalidToken, ReturnedClaims
 from acrux.oidc.fetching import FetchFailedError, FormAnswer
 from acrux.oidc.guard import Binding, BindingKind, Mismatched, Unbound, binding_hash, match_bindings, nonce_hash
 from acrux.oidc.judge import judge
 from acrux.oidc.jwks import KeysUnavailableError
-from acrux.oidc.tickets import Ticket
+from acrux.oidc.tickets import Ticket, TicketTooLargeError
 from acrux.policy.model import Provider
 
-UNBOUND: Final = "unbound"
 _NO_ID_TOKEN: Final = InvalidToken("no ID token came back")
+_UNREADABLE: Final = InvalidToken("what came back is no JSON object, or has a member twice")
+_MEMBERS: Final = frozenset({"access_token", "id_token", "refresh_token"})
+"""In another case they would be other members here, and the same ones to readers that have no case."""
+_OF_NO_NONCE: Final = ""
+"""What is no text's hash."""
 _HEADERS: Final = {"pragma": "no-cache", "referrer-policy": "no-referrer"}
 
 
@@ -48,75 +47,94 @@ async def redeem(adapter: RedirectAdapter, party: Party, request: TokenRequest) 
     """
     if request.grant_type == REFRESH_TOKEN:
         return await _refresh(adapter, party, request)
-    by_challenge: Binding | None = None
+    by_challenge, with_nonce = None, None
     if request.challenge is not None:
-        by_challenge = await adapter.bindings.find(party.client.name, BindingKind.CHALLENGE, request.challenge)
+        by_challenge, with_nonce = await adapter.bindings.find_login(party.client.name, request.challenge)
     else:
         # A code is spent by forwarding it: not without being able to find what it belongs to.
         await adapter.bindings.ready(party.client.name)
-    if request.has_verifier and by_challenge is None:
-        await _refuse_unbound(party, request, "no decision is bound to the code_challenge")
-    async with _ahead(adapter, party, by_challenge) as expected:
-        answer = await _forward(adapter, party, request)
-        if answer.status != HTTPStatus.OK:
-            return _passed_on(answer)
-        tokens = _tokens(answer)
-        returned = await _verified(party, tokens)
-        nonce = returned.nonce if isinstance(returned, ReturnedClaims) else None
-        by_nonce = None if not nonce else await expected(nonce)
+    if by_challenge is None:
+        _check_client(adapter, party)
+        if request.has_verifier:
+            await adapter.unbound.refuse(party, request, "no decision is bound to the code_challenge")
+    if not adapter.services.log.available:
+        # Nor without being able to record what comes of it.
+        raise Problem(Code.LOG_UNAVAILABLE, "the outcome of the login can't be recorded")
+    answer = await _forward(adapter, party, request)
+    if answer.status != HTTPStatus.OK:
+        return _passed_on(answer)
+    tokens = _read_tokens(answer)
+    returned = await _verified(party, tokens)
+    nonce = returned.nonce if isinstance(returned, ReturnedClaims) else None
+    by_nonce = await _by_nonce(adapter, party, nonce, by_challenge, with_nonce)
     found = match_bindings(by_challenge, by_nonce, has_verifier=request.has_verifier, has_nonce=bool(nonce))
     if isinstance(found, Unbound):
         reason = returned.reason if isinstance(returned, InvalidToken) else found.reason
-        await _refuse_unbound(party, request, reason)
-    mismatch = found.reason if isinstance(found, Mismatched) else ""
+        await adapter.unbound.refuse(party, request, reason, was_accepted=True)
+    mismatch = found.reason if isinstance(found, Mismatched) else _moved(party, returned)
     beside: Beside | None = None
-    if isinstance(returned, ReturnedClaims):
-        beside = _keeping_refresh(adapter, tokens, party, _for_refresh(found.ticket, returned))
+    issued = _refresh_token(tokens)
+    if issued and isinstance(returned, ReturnedClaims):
+        kept, at = _for_refresh(found.ticket, returned), adapter.services.clock()
+        # With the subject it may be longer than a ticket may be. Then the refresh token is not remembered: using it is
+        # refused as `unbound`, and the user logs in anew.
+        with suppress(TicketTooLargeError):
+            beside = adapter.bindings.keeping_refresh(party.client.name, issued, kept, at)
     await _require_satisfied(party, found.ticket, returned, mismatch, beside)
     if beside is not None:
         await adapter.bindings.keep(beside)
     return _passed_on(answer)
 
 
-@asynccontextmanager
-async def _ahead(
-    adapter: RedirectAdapter, party: Party, by_challenge: Binding | None
-) -> AsyncIterator[Callable[[str], Awaitable[Binding | None]]]:
-    """A look-up of the ID token's nonce that begins before it is here: the decision found so far knows its hash."""
-    hashed = None if by_challenge is None else nonce_hash(by_challenge.ticket)
-    name = party.client.name
-    if hashed is None:
-        yield lambda nonce: adapter.bindings.find(name, BindingKind.NONCE, nonce)
-        return
-    ahead = asyncio.create_task(adapter.bindings.find_hash(name, BindingKind.NONCE, hashed))
+def _check_client(adapter: RedirectAdapter, party: Party) -> None:
+    """The client's quota is for what is not known to belong to a login: else anybody could use it up for all of them.
 
-    async def expected(nonce: str) -> Binding | None:
-        if binding_hash(nonce) == hashed:
-            return await ahead
-        return await adapter.bindings.find(name, BindingKind.NONCE, nonce)
+    Raises:
+        Problem: `too_many_requests`.
+    """
+    adapter.token_quotas.check_client(party.client.name)
 
-    try:
-        yield expected
-    finally:
-        ahead.cancel()
-        await asyncio.gather(ahead, return_exceptions=True)
+
+def _moved(party: Party, returned: ReturnedClaims | InvalidToken) -> str:
+    """What differs where a new set sends the client to another provider than the login began at; or ''.
+
+    The token was verified by the keys of today's provider, and will be judged by the set of its decision: one provider
+    must not speak for the other.
+    """
+    if isinstance(returned, ReturnedClaims) and returned.issuer != party.provider.issuer:
+        return "another issuer"
+    return ""
+
+
+async def _by_nonce(
+    adapter: RedirectAdapter, party: Party, nonce: str | None, by_challenge: Binding | None, with_nonce: Binding | None
+) -> Binding | None:
+    """What the nonce of the ID token is bound to: known already where it is the one of the login that was found."""
+    if not nonce:
+        return None
+    if by_challenge is not None and binding_hash(nonce) == nonce_hash(by_challenge.ticket):
+        return with_nonce
+    return await adapter.bindings.find(party.client.name, BindingKind.NONCE, nonce)
 
 
 async def _refresh(adapter: RedirectAdapter, party: Party, request: TokenRequest) -> Response:
     """Tokens for a refresh token that was issued through the guard, as long as they are for the same login."""
     binding = await adapter.bindings.find(party.client.name, BindingKind.REFRESH, request.refresh_token)
     if binding is None:
-        await _refuse_unbound(party, request, "the refresh token was not issued through the guard")
+        _check_client(adapter, party)
+        await adapter.unbound.refuse(party, request, "the refresh token was not issued through the guard")
     answer = await _forward(adapter, party, request)
     if answer.status != HTTPStatus.OK:
         return _passed_on(answer)
-    tokens = _tokens(answer)
-    if "id_token" in tokens:  # OpenID Connect Core 12.2: there need not be one
+    tokens = _read_tokens(answer)
+    # OpenID Connect Core 12.2: there need not be an ID token. In what can't be read there could be one.
+    if isinstance(tokens, InvalidToken) or tokens.get("id_token") is not None:
         await _require_same_login(adapter, party, request, binding.ticket, await _verified(party, tokens))
-    kept = {"refresh_token": request.refresh_token, **tokens}
-    beside = _keeping_refresh(adapter, kept, party, binding.ticket)
-    if beside is not None:
-        await adapter.bindings.keep(beside)
+    issued = _refresh_token(tokens) or request.refresh_token
+    at = adapter.services.clock()
+    await adapter.bindings.keep(
+        adapter.bindings.keeping_refresh(party.client.name, issued, binding.ticket, at, request.refresh_token)
+    )
     return _passed_on(answer)
 
 
@@ -135,16 +153,20 @@ def _passed_on(answer: FormAnswer) -> Response:
     return Response(answer.body, answer.status, headers={**answer.headers, **_HEADERS})
 
 
-def _tokens(answer: FormAnswer) -> dict[str, Any]:
-    """The tokens of a provider's answer; {} for what is no JSON object: then nothing can be judged."""
+def _read_tokens(answer: FormAnswer) -> dict[str, Any] | InvalidToken:
+    """The members of a provider's answer; no object in which every reader finds the same ones can't be judged."""
     try:
-        content = orjson.loads(answer.body)
-    except orjson.JSONDecodeError:
-        return {}
-    return content if isinstance(content, dict) else {}
+        content = parse_json(answer.body)
+    except Problem:
+        return _UNREADABLE
+    if not isinstance(content, dict) or any(name.lower() in _MEMBERS for name in content.keys() - _MEMBERS):
+        return _UNREADABLE
+    return content
 
 
-async def _verified(party: Party, tokens: dict[str, Any]) -> ReturnedClaims | InvalidToken:
+async def _verified(party: Party, tokens: dict[str, Any] | InvalidToken) -> ReturnedClaims | InvalidToken:
+    if isinstance(tokens, InvalidToken):
+        return tokens
     id_token = tokens.get("id_token")
     if not isinstance(id_token, str):
         return _NO_ID_TOKEN
@@ -182,15 +204,13 @@ async def _require_satisfied(
 
 def _for_refresh(ticket: Ticket, returned: ReturnedClaims) -> Ticket:
     """What the tokens of later refreshes must go on being: the same login of the same subject."""
-    return replace(ticket, nonce_sha256=None, user_id=returned.subject, facts={}, facts_in_log=False)
+    return replace(ticket, user_id=returned.subject, facts={}, facts_in_log=False)
 
 
-def _keeping_refresh(adapter: RedirectAdapter, tokens: dict[str, Any], party: Party, ticket: Ticket) -> Beside | None:
-    """How the refresh token among these is remembered; None if there is none."""
-    token = tokens.get("refresh_token")
-    if not isinstance(token, str) or not token:
-        return None
-    return adapter.bindings.keeping_refresh(party.client.name, token, ticket, adapter.services.clock())
+def _refresh_token(tokens: dict[str, Any] | InvalidToken) -> str:
+    """The refresh token among these; '' if there is none."""
+    token = tokens.get("refresh_token") if isinstance(tokens, dict) else None
+    return token if isinstance(token, str) else ""
 
 
 async def _require_same_login(
@@ -203,8 +223,11 @@ async def _require_same_login(
     """Raises `invalid_grant` unless a refreshed ID token is for the same subject, with an acr that was accepted."""
     checked = party.decider.compiled.checked
     now = adapter.services.clock()
+    # Core 12.2: a refreshed token need not repeat the nonce; one that has a nonce must have the login's.
+    repeats_nonce = isinstance(returned, ReturnedClaims) and returned.nonce is not None
+    nonce_sha256 = (ticket.nonce_sha256 or _OF_NO_NONCE) if repeats_nonce else None
     judgement = judge(
-        replace(ticket, expires_at=now),
+        replace(ticket, expires_at=now, nonce_sha256=nonce_sha256),
         returned,
         decision_id=ticket.decision_id,
         provider=_by_subject(party.provider),
@@ -215,44 +238,14 @@ async def _require_same_login(
     )
     if judgement.verdict is not Verdict.SATISFIED:
         reason = f"the refreshed ID token is {judgement.verdict}: {judgement.reason}"
-        await _log_unbound(party, request, reason, ticket.decision_id)
+        await record(party, request, reason, ticket.decision_id)
+        adapter.services.metrics.verdicts[UNBOUND] += 1
         raise _invalid_grant(judgement.verdict, ticket.decision_id)
 
 
 def _by_subject(provider: Provider) -> Provider:
     """The provider whose users are told apart by `sub`, which a refreshed ID token must keep (Core 12.2)."""
     return replace(provider, subject_claim="sub")
-
-
-async def _refuse_unbound(party: Party, request: TokenRequest, reason: str) -> NoReturn:
-    """Logs that a token request belongs to no decision, and refuses it.
-
-    Raises:
-        OAuthRefusal: `invalid_grant`.
-        Problem: `log_unavailable`.
-    """
-    await _log_unbound(party, request, reason, None)
-    raise OAuthRefusal(
-        "invalid_grant",
-        f"this sign-in did not go through Acrux, or long ago ({UNBOUND}); request {party.call.request_id}",
-    )
-
-
-async def _log_unbound(party: Party, request: TokenRequest, reason: str, decision_id: DecisionId | None) -> None:
-    services = party.call.services
-    content: dict[str, Json] = {
-        "acrux": acrux.__version__,
-        "client": party.client.name,
-        "decision_id": decision_id,
-        "grant_type": request.grant_type,
-        "policy_revision": party.decider.compiled.checked.revision,
-        "provider": party.provider.name,
-        "reason": reason,
-        "request_id": party.call.request_id,
-        "token_id": party.call.token.id,
-    }
-    await append(services, event(Kind.UNBOUND, content))
-    services.metrics.verdicts[UNBOUND] += 1
 
 
 def _invalid_grant(verdict: Verdict, decision_id: DecisionId) -> OAuthRefusal:

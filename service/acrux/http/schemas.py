@@ -29,6 +29,7 @@ Claims = Annotated[
     ),
 ]
 DecideBody = Annotated[Any, WithJsonSchema({LATER: "DecideRequest"})]
+SupposedBody = Annotated[Any, WithJsonSchema({LATER: "SupposedRequest"})]
 Verdict = Literal[
     "invalid",
     "mismatched",
@@ -165,9 +166,12 @@ class UnboundQuery(Shape):
 
 
 class ExplainRequest(Shape):
-    """What would be decided: for a Decide request, at a time, by the active set or by an unsaved one."""
+    """What would be decided: for a Decide request, at a time, by the active set or by an unsaved one.
 
-    facts: DecideBody
+    Beside what Decide takes, `facts` may say `network.country` and `network.asn`: they win over the service's files.
+    """
+
+    facts: SupposedBody
     now: SentTimestamp = ""
     policy: Annotated[
         dict[

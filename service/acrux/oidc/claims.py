@@ -4,9 +4,12 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import Final
 
 from acrux.domain.facts import FactValue, Json
 from acrux.policy.model import Provider
+
+_LIST_CLAIMS: Final = frozenset({"amr", "acrs"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +80,16 @@ def read_claims(values: Mapping[str, Json]) -> ReturnedClaims | InvalidToken:
 
 
 def returned_words(values: Mapping[str, Json], claim: str) -> tuple[str, ...]:
-    """The words of the accepted claim: `acr` is one text, `acrs` and `amr` are lists; () for any other form."""
+    """The words of the accepted claim; () for any other form.
+
+    `acr` is one text, `amr` (OpenID Connect Core 2) and Entra ID's `acrs` are lists. A claim of a provider's own is
+    either: Login.gov's `aal` is a text.
+    """
     value = values.get(claim)
+    if isinstance(value, str):
+        return (value,) if value and claim not in _LIST_CLAIMS else ()
     if claim == "acr":
-        return (value,) if isinstance(value, str) and value else ()
+        return ()
     return tuple(item for item in value if isinstance(item, str) and item) if isinstance(value, list | tuple) else ()
 
 

@@ -27,7 +27,7 @@ KEEP_ALIVE_SECONDS: Final = 2.0
 """Shorter than what servers grant (Node.js: 5 s): a form must not meet a connection that is just being closed."""
 MAX_CONNECTIONS: Final = 100
 _OK: Final = 200
-_SHOWN_HEADERS: Final = ("content-type", "www-authenticate")
+_SHOWN_HEADERS: Final = ("content-type", "retry-after", "www-authenticate")
 _LOOPBACK_NAMES: Final = frozenset({"localhost", "localhost."})
 
 
@@ -35,9 +35,16 @@ class FetchFailedError(Exception):
     """Something of a provider could not be had. The message says why, for the log."""
 
 
+class UnreachableError(FetchFailedError):
+    """No whole answer came back at all: no connection, no trust in it, or none in time."""
+
+
 @dataclass(frozen=True, slots=True)
 class FormAnswer:
-    """What a provider answered to a form: `headers` has those that the relying party may see, in lower case."""
+    """What a provider answered to a form: `headers` has those that the relying party may see.
+
+    Their names are in lower case, their values' bytes stand for themselves (ISO 8859-1).
+    """
 
     status: int
     headers: Mapping[str, str]
@@ -93,16 +100,17 @@ class Fetcher:
         """The JSON object at a URL of a provider.
 
         Raises:
-            FetchFailedError: the URL is not one of the provider's, or the object could not be had within the limits.
+            FetchFailedError: the URL is not one of the provider's, or the object could not be had within the limits;
+                `UnreachableError` where nobody answered.
         """
         check_url(url, provider)
         try:
             async with asyncio.timeout(self._timeout_seconds):
                 body = await self._fetch_body(url)
         except TimeoutError:
-            raise FetchFailedError(f"`{url}` took longer than {self._timeout_seconds:g} s") from None
+            raise UnreachableError(f"`{url}` took longer than {self._timeout_seconds:g} s") from None
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise FetchFailedError(f"`{url}` can't be reached: {str(error) or type(error).__name__}") from error
+            raise UnreachableError(f"`{url}` can't be reached: {str(error) or type(error).__name__}") from error
         try:
             document = orjson.loads(body)
         except orjson.JSONDecodeError:
@@ -128,8 +136,7 @@ class Fetcher:
                     "POST", url, headers=headers, content=body, timeout=FORM_TIMEOUT_SECONDS
                 ) as response,
             ):
-                shown = {name: response.headers[name] for name in _SHOWN_HEADERS if name in response.headers}
-                return FormAnswer(response.status_code, shown, await _read(response, url))
+                return FormAnswer(response.status_code, _shown(response), await _read(response, url))
         except TimeoutError:
             raise FetchFailedError(f"`{url}` took longer than {FORM_TIMEOUT_SECONDS:g} s") from None
         except (httpx.HTTPError, httpx.InvalidURL) as error:
@@ -140,6 +147,16 @@ class Fetcher:
             if response.status_code != _OK:
                 raise FetchFailedError(f"`{url}` answered {response.status_code}")
             return await _read(response, url)
+
+
+def _shown(response: httpx.Response) -> dict[str, str]:
+    """Byte for byte: httpx guesses an encoding, and need not guess one that header lines are written in."""
+    shown: dict[str, str] = {}
+    for raw_name, value in response.headers.raw:
+        name = raw_name.decode("latin-1").lower()
+        if name in _SHOWN_HEADERS:
+            shown[name] = value.decode("latin-1")
+    return shown
 
 
 async def _read(response: httpx.Response, url: str) -> bytes:

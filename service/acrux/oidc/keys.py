@@ -20,6 +20,7 @@ ALGORITHMS: Final[Mapping[str, tuple[str, str | None]]] = {
     "ES512": ("EC", "P-521"),
     "EdDSA": ("OKP", "Ed25519"),
 }
+_KEY_TYPES: Final = ("RSA", "EC", "OKP")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,8 @@ def read_key_set(document: Mapping[str, Json]) -> KeySet | None:
         return None
     keys = []
     for row in rows[:MAX_KEYS]:
-        if isinstance(row, dict) and row.get("kty") in {"RSA", "EC", "OKP"}:
+        # Compared one by one: a provider may write anything there, a list too, which no set could be asked for.
+        if isinstance(row, dict) and any(row.get("kty") == kind for kind in _KEY_TYPES):
             kid = row.get("kid")
             keys.append(PublicKey(kid if isinstance(kid, str) else None, row))
     return KeySet(tuple(keys))

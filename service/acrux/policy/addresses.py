@@ -14,8 +14,8 @@ _MAPPED: Final = 0xFFFF  # ::ffff:0:0/96, RFC 4291 section 2.5.5.2
 _NAT64: Final = 0x0064_FF9B << 64  # 64:ff9b::/96, RFC 6052 section 2.1
 _LOW_32_BITS: Final = 0xFFFF_FFFF
 # What proxies and sockets hang on to an address: brackets, a port, a zone id (RFC 3986 section 3.2.2, RFC 6874).
-_BRACKETED: Final = re.compile(r"\[([^\[\]]*)\](?::\d{1,5})?")
-_WITH_PORT: Final = re.compile(r"(\d{1,3}(?:\.\d{1,3}){3}):\d{1,5}")
+_BRACKETED: Final = re.compile(r"\[([^\[\]]*)\](?::[0-9]{1,5})?")
+_WITH_PORT: Final = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,3}){3}):[0-9]{1,5}")
 
 
 @lru_cache(maxsize=8192)
@@ -30,6 +30,9 @@ def parse_address(text: str) -> Address | None:
 
     An IPv4-mapped or NAT64 address is its IPv4 address: both reach the same host, and a zone of IPv4 ranges must
     hold it. Brackets, a port and a zone id are dropped.
+
+    Other addresses that carry one stay what they are: 6to4 and Teredo (RFC 3056, RFC 4380) are tunnels that anybody
+    may claim, and where the IPv4 address stands in a local NAT64 prefix (RFC 8215) only its network knows.
     """
     try:
         found = ip_address(text)

@@ -99,7 +99,7 @@ def _provider(context: CheckContext, name: ProviderName, entry: Entry, block: Bl
     acr = block.node.get("acr")
     words: Mapping[LevelName, tuple[str, ...]] | None = None
     if acr is not None:
-        words = _words(context, acr)
+        words = _words(context, acr, {} if profile is None else profile.weak)
     elif not block.misspells("acr"):
         words = {}
     unmapped = block.choice("unmapped_requested_acr", Unmapped)
@@ -203,8 +203,8 @@ def _profile(context: CheckContext, block: Block, key: Span) -> tuple[ProviderPr
     return (replace(base, **own) if own else base), place
 
 
-def _words(context: CheckContext, acr: Entry) -> dict[LevelName, tuple[str, ...]] | None:
-    """The map from level to words; None where something in it is wrong."""
+def _words(context: CheckContext, acr: Entry, weak: Mapping[str, str]) -> dict[LevelName, tuple[str, ...]] | None:
+    """The map from level to words; None where something in it is wrong. `weak` words are told of with their reason."""
     mapping = context.reader.mapping(acr.value, "acr")
     if mapping is None:
         return None
@@ -221,6 +221,10 @@ def _words(context: CheckContext, acr: Entry) -> dict[LevelName, tuple[str, ...]
                 mend = "one acr can't tell two levels apart"
                 related = [Related(place, f"for `{owner}` here")]
                 context.findings.add(codes.AMBIGUOUS_ACR, word.span, message, mend=mend, related=related)
+            if word.value in weak and context.ladder is not None and level not in {None, context.ladder.lowest}:
+                mend = "see what this provider's words prove in docs/providers"
+                message = f"the acr `{word.value}` stands for `{level}`, and {weak[word.value]}"
+                context.findings.add(codes.WEAK_ACR, word.span, message, mend=mend)
         whole = whole and level is not None and bool(values)
         if level is not None:
             words[level] = tuple(dict.fromkeys(word.value for word in values))

@@ -159,6 +159,7 @@ UNUSED_ATTRIBUTE = _warning("ACX0612", "unused attribute")
 NO_OWNER = _warning("ACX0613", "no owner or description")
 NOT_PORTABLE = _warning("ACX0614", "engines may differ")
 MAX_AGE_WITHOUT_EFFECT = _warning("ACX0615", "max_age without effect")
+WEAK_ACR = _warning("ACX0616", "acr that proves little")
 
 # Tests and invariants
 INVARIANT_CAN_ERROR = _error("ACX0701", "invariant whose condition can error")

@@ -14,11 +14,25 @@ from acrux.policy.times import parse_timestamp
 _UNKNOWN: Final = Zones((UNKNOWN_ZONE,), trusted=False)
 
 
-class Geography(Protocol):
-    """Where addresses are: a file on this machine, in memory; it never waits and never raises."""
+@dataclass(frozen=True, slots=True)
+class Whereabouts:
+    """Where an address is.
 
-    def place_of(self, ip: str) -> tuple[str, int]:
-        """Country (ISO 3166-1 alpha-2) and autonomous system of a normalised address; `ZZ` and 0 if unknown."""
+    Attributes:
+        country: ISO 3166-1 alpha-2; `ZZ` if the file does not know; None, which leaves the fact absent, if there is no
+            file that says countries, or it could not be read.
+        asn: the number of the autonomous system; 0 and None likewise.
+    """
+
+    country: str | None
+    asn: int | None
+
+
+class Geography(Protocol):
+    """Where addresses are: files on this machine, in memory; it never waits and never raises."""
+
+    def whereabouts_of(self, ip: str) -> Whereabouts:
+        """The place of a normalised address; no file knows the place of `""`."""
         ...
 
 
@@ -96,7 +110,7 @@ class FactBuilder:
             "request.scopes": request.scopes,
             "request.prompt": request.prompt,
         }
-        self._add_network(values, request.network_ip)
+        self._add_network(values, request)
         _add_present(values, request)
         ignored = self._add_attributes(values, request)
         if request.session_level is not None and request.session_level not in self._levels:
@@ -117,16 +131,23 @@ class FactBuilder:
             raise RequestInvalid([FieldError("/client/id", fault)])
         return self._clients.get(sent) or (None, self._default_provider)
 
-    def _add_network(self, values: dict[str, FactValue], ip: str | None) -> None:
-        known = None if ip is None else normalise_address(ip)
+    def _add_network(self, values: dict[str, FactValue], request: DecideRequest) -> None:
+        known = None if request.network_ip is None else normalise_address(request.network_ip)
         if known is None:
-            values["network.ip"], zones = "", _UNKNOWN
+            text, zones = "", _UNKNOWN
         else:
             address, text = known
-            values["network.ip"], zones = text, self._zones.zones_of(address)
-            if self._geography is not None:
-                values["network.country"], values["network.asn"] = self._geography.place_of(text)
-        values["network.zones"], values["network.trusted"] = zones.names, zones.trusted
+            zones = self._zones.zones_of(address)
+        values["network.ip"], values["network.zones"], values["network.trusted"] = text, zones.names, zones.trusted
+        country, asn = request.network_country, request.network_asn
+        if self._geography is not None:
+            place = self._geography.whereabouts_of(text)
+            country = place.country if country is None else country
+            asn = place.asn if asn is None else asn
+        if country is not None:
+            values["network.country"] = country
+        if asn is not None:
+            values["network.asn"] = asn
 
     def _add_attributes(self, values: dict[str, FactValue], request: DecideRequest) -> int:
         values.update(self._attribute_defaults)

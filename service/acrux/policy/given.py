@@ -14,11 +14,11 @@ from acrux.policy.diagnostics import Span
 from acrux.policy.document import MappingNode, Node, Scalar, SequenceNode
 from acrux.policy.model import Attribute
 from acrux.policy.reading import Block, Shape, Written, inner_place
-from acrux.policy.request import RequestInvalid, request_from_json
+from acrux.policy.request import RequestInvalid, supposed_from_json
 
 _PARTS: Final[Mapping[str, Mapping[str, FactType]]] = {
     "app": {"id": FactType.STRING},
-    "network": {"ip": FactType.STRING},
+    "network": {"ip": FactType.STRING, "country": FactType.STRING, "asn": FactType.INT},
     "user": {"id": FactType.STRING, "domain": FactType.STRING, "groups": FactType.STRING_LIST},
     "browser": {"id": FactType.STRING},
     "device": {"managed": FactType.BOOL, "platform": FactType.STRING, "user_agent": FactType.STRING},
@@ -152,7 +152,7 @@ def request_of(context: CheckContext, tree: GivenTree, whole: Span, *, is_whole:
         is_whole: False where some of what is written could not be read, which is then not missing.
     """
     try:
-        return request_from_json(_plain(tree))
+        return supposed_from_json(_plain(tree))
     except RequestInvalid as invalid:
         for error in invalid.errors:
             steps = [step.replace("~1", "/").replace("~0", "~") for step in error.pointer.split("/")[1:]]

@@ -30,6 +30,8 @@ _PRINTABLE: Final = r"^[^\x00-\x1f\x7f-\x9f]*$"
 # 3.1.2.1).
 _WORD: Final = r"^[^\x00-\x20\x7f-\xa0]+$"
 _SHA256_BASE64URL: Final = r"^[A-Za-z0-9_-]{43}$"
+_COUNTRY: Final = r"^[A-Z]{2}$"
+MAX_ASN: Final = 2**32 - 1
 
 _AS_NAME: Final = "name"
 _AS_OBJECT: Final = "object"
@@ -135,10 +137,27 @@ def _claims_value(depth: int) -> core_schema.CoreSchema:
 
 
 def _schema() -> core_schema.CoreSchema:
-    return core_schema.definitions_schema(_body(), [_claims_value(depth) for depth in range(MAX_CLAIMS_DEPTH)])
+    return core_schema.definitions_schema(_body(_sent_network()), _claims_values())
 
 
-def _body() -> core_schema.CoreSchema:
+def _what_if_schema() -> core_schema.CoreSchema:
+    return core_schema.definitions_schema(_body(_supposed_network()), _claims_values())
+
+
+def _claims_values() -> list[core_schema.CoreSchema]:
+    return [_claims_value(depth) for depth in range(MAX_CLAIMS_DEPTH)]
+
+
+def _sent_network() -> core_schema.CoreSchema:
+    return _object(ip=_text(least=0))
+
+
+def _supposed_network() -> core_schema.CoreSchema:
+    """With what the service finds out by itself: a test or a what-if must not depend on the files of a machine."""
+    return _object(ip=_text(least=0), country=_text(pattern=_COUNTRY), asn=_integer(0, MAX_ASN))
+
+
+def _body(network: core_schema.CoreSchema) -> core_schema.CoreSchema:
     an_id = _text(most=MAX_ID)
     words = _texts(_text(most=MAX_ID, pattern=_WORD))
     return _object(
@@ -147,7 +166,7 @@ def _body() -> core_schema.CoreSchema:
             [(an_id, _AS_NAME), (_object(["id"], id=an_id), _AS_OBJECT)], mode="left_to_right"
         ),
         app=_object(id=_text(most=MAX_ID, least=0)),
-        network=_object(ip=_text(least=0)),
+        network=network,
         user=_object(id=an_id, domain=_text(most=MAX_ID), groups=_texts(_text(), MAX_GROUPS)),
         browser=_object(id=an_id),
         device=_object(
@@ -170,11 +189,11 @@ def _body() -> core_schema.CoreSchema:
 
 
 def _claims_schema() -> core_schema.CoreSchema:
-    members = [_claims_value(depth) for depth in range(MAX_CLAIMS_DEPTH)]
-    return core_schema.definitions_schema(_claims_members(MAX_CLAIMS_DEPTH), members)
+    return core_schema.definitions_schema(_claims_members(MAX_CLAIMS_DEPTH), _claims_values())
 
 
 _VALIDATOR: Final = SchemaValidator(_schema())
+_WHAT_IF_VALIDATOR: Final = SchemaValidator(_what_if_schema())
 _CLAIMS_VALIDATOR: Final = SchemaValidator(_claims_schema())
 
 
@@ -197,13 +216,26 @@ def parse_request(body: bytes) -> DecideRequest:
 
 
 def request_from_json(value: Json) -> DecideRequest:
-    """A request from a JSON value that somebody has parsed already: a test's `given`, a `--facts` file.
+    """A request from a JSON value that somebody has parsed already.
 
     Raises:
         RequestInvalid: as `parse_request`.
     """
+    return _validated(_VALIDATOR, value)
+
+
+def supposed_from_json(value: Json) -> DecideRequest:
+    """A request that nobody sent: a test's `given`, a `--facts` file, a what-if. It may say country and AS too.
+
+    Raises:
+        RequestInvalid: as `parse_request`.
+    """
+    return _validated(_WHAT_IF_VALIDATOR, value)
+
+
+def _validated(validator: SchemaValidator, value: Json) -> DecideRequest:
     try:
-        return _flatten(_VALIDATOR.validate_python(value))
+        return _flatten(validator.validate_python(value))
     except ValidationError as invalid:
         raise _refusal(invalid) from None
 
@@ -233,10 +265,16 @@ def check_claims(claims: Json) -> None:
         raise _refusal(invalid) from None
 
 
-def request_json_schema(ref_template: str = "#/$defs/{model}") -> dict[str, Any]:
-    """The JSON Schema of the body, from the one definition that also validates it; shared parts stand in `$defs`."""
-    schema = _JsonSchema(ref_template=ref_template).generate(_schema(), mode="validation")
-    schema["title"] = "DecideRequest"
+def request_json_schema(ref_template: str = "#/$defs/{model}", *, supposed: bool = False) -> dict[str, Any]:
+    """The JSON Schema of the body, from the one definition that also validates it; shared parts stand in `$defs`.
+
+    Args:
+        ref_template: how `$defs` are referred to.
+        supposed: of a request that nobody sent, as `supposed_from_json` takes it.
+    """
+    own = _what_if_schema() if supposed else _schema()
+    schema = _JsonSchema(ref_template=ref_template).generate(own, mode="validation")
+    schema["title"] = "SupposedRequest" if supposed else "DecideRequest"
     return schema
 
 
@@ -253,6 +291,8 @@ def _flatten(found: dict[str, Any]) -> DecideRequest:
         client_id=client if isinstance(client, str) else client["id"],
         app_id=app.get("id"),
         network_ip=network.get("ip"),
+        network_country=network.get("country"),
+        network_asn=network.get("asn"),
         user_id=user.get("id"),
         user_domain=user.get("domain"),
         user_groups=None if groups is None else tuple(groups),
@@ -361,6 +401,8 @@ def _message(error: dict[str, Any]) -> str:  # noqa: PLR0911 - one return a kind
     match error["type"]:
         case "string_pattern_mismatch" if context["pattern"] == _WORD:
             return "blanks and control characters are not allowed"
+        case "string_pattern_mismatch" if context["pattern"] == _COUNTRY:
+            return "expected a country as ISO 3166-1 has it, two capital letters; `ZZ` where it is unknown"
         case "string_pattern_mismatch" if context["pattern"] == _SHA256_BASE64URL:
             return "expected a SHA-256 digest in base64url without padding, 43 characters"
         case "string_too_long":

@@ -1,6 +1,7 @@
 """Statements on `bindings`: which decision a nonce, a PKCE challenge or a refresh token belongs to. No meaning here."""
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import sqlalchemy as sa
@@ -40,10 +41,24 @@ def find(transaction: Transaction, client: str, keys: Mapping[str, bytes], *, no
     """
     if not keys:
         return {}
+    values: dict[str, object] = {"of_client": client, "now_us": now_us}
+    for number, (kind, digest) in enumerate(keys.items()):
+        values |= {f"kind_{number}": kind, f"hash_{number}": digest}
+    return {row.kind: BindingRow._make(row) for row in transaction.execute(_find(len(keys)), values)}
+
+
+@lru_cache
+def _find(count: int) -> sa.Select[BindingRow]:
+    """The statement for so many kinds; making one takes longer than running it."""
     table = BINDINGS.c
-    any_key = sa.or_(*(sa.and_(table.kind == kind, table.hash == digest) for kind, digest in keys.items()))
-    statement = sa.select(BINDINGS).where(table.client == client, any_key, table.expires_at_us > now_us)
-    return {row.kind: BindingRow._make(row) for row in transaction.execute(statement)}
+    any_key = sa.or_(
+        *(
+            sa.and_(table.kind == sa.bindparam(f"kind_{number}"), table.hash == sa.bindparam(f"hash_{number}"))
+            for number in range(count)
+        )
+    )
+    alive = table.expires_at_us > sa.bindparam("now_us")
+    return sa.select(BINDINGS).where(table.client == sa.bindparam("of_client"), any_key, alive)
 
 
 def bind(transaction: Transaction, rows: Sequence[BindingRow], seen: Mapping[str, BindingRow], *, now_us: int) -> None:
@@ -78,6 +93,13 @@ def put(transaction: Transaction, row: BindingRow) -> None:
     key = sa.and_(table.client == row.client, table.kind == row.kind, table.hash == row.hash)
     if not insert_one(transaction, BINDINGS, row._asdict()):
         transaction.execute(sa.update(BINDINGS).where(key).values(**row._asdict()))
+
+
+def end_by(transaction: Transaction, client: str, kind: str, digest: bytes, *, at_us: int) -> None:
+    """Let a bound value expire at a time, unless it does before."""
+    table = BINDINGS.c
+    key = sa.and_(table.client == client, table.kind == kind, table.hash == digest, table.expires_at_us > at_us)
+    transaction.execute(sa.update(BINDINGS).where(key).values(expires_at_us=at_us))
 
 
 def delete_expired(transaction: Transaction, *, before_us: int) -> int:

@@ -47,10 +47,13 @@ def _array_insert(table: sa.Table) -> str:
 
 def insert_one(transaction: Transaction, table: sa.Table, row: Values) -> bool:
     """Insert a row unless its key is there; whether it was inserted."""
-    # RETURNING says what happened; the row count of an INSERT is not promised. Two branches as above.
+    return transaction.execute(_one_insert(table, transaction.dialect.name), dict(row)).first() is not None
+
+
+@lru_cache
+def _one_insert(table: sa.Table, dialect: str) -> sa.Executable:
+    # RETURNING says what happened; the row count of an INSERT is not promised.
     key = table.primary_key.columns.values()[0]
-    if transaction.dialect.name == "sqlite":
-        lite = sqlite.insert(table).on_conflict_do_nothing().returning(key)
-        return transaction.execute(lite, dict(row)).first() is not None
-    full = postgresql.insert(table).on_conflict_do_nothing().returning(key)
-    return transaction.execute(full, dict(row)).first() is not None
+    if dialect == "sqlite":
+        return sqlite.insert(table).on_conflict_do_nothing().returning(key)
+    return postgresql.insert(table).on_conflict_do_nothing().returning(key)

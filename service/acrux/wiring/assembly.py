@@ -23,6 +23,7 @@ from acrux.oidc.jwks import KeyCache
 from acrux.oidc.tickets import TicketSealer
 from acrux.policy.model import Provider
 from acrux.storage.database import Database
+from acrux.wiring.geography import Atlas
 from acrux.wiring.layout import StateDirectory
 from acrux.wiring.link import SupervisorLink
 from acrux.wiring.messages import Start
@@ -93,6 +94,7 @@ async def assemble(start: Start, link: SupervisorLink, holder: PolicyHolder) -> 
         reload=link.reload,
         flush_log=link.flush,
         status=lambda: link.status,
+        geography=Atlas() if start.geoip.states else None,
         settings=start.settings,
     )
 

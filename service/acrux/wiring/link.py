@@ -7,6 +7,7 @@ import itertools
 from typing import TYPE_CHECKING, Final
 
 from acrux.domain.identifiers import StreamId
+from acrux.wiring.geoip_keeper import GeoipOffer
 from acrux.wiring.messages import (
     Answer,
     Drain,
@@ -105,13 +106,13 @@ class SupervisorLink:
     async def listen(
         self,
         *,
-        on_offer: Callable[[PolicyOffer], Awaitable[None]],
+        on_offer: Callable[[PolicyOffer | GeoipOffer], Awaitable[None]],
         on_tokens: Callable[[Mapping[bytes, Token]], None],
     ) -> None:
         """Hears the supervisor until it says to drain, or is gone."""
         while (message := await self._channel.receive()) is not None:
             match message:
-                case PolicyOffer():
+                case PolicyOffer() | GeoipOffer():
                     await on_offer(message)
                 case TokensChanged(tokens):
                     on_tokens(tokens)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeAlias
 
+from acrux.wiring.geoip_keeper import GeoipOffer
 from acrux.wiring.services import NodeStatus, PolicyFailure, ReloadReport, ServiceSettings, Token
 
 
@@ -46,6 +47,7 @@ class Start:
     service_keys: tuple[bytes, ...]
     tokens: Mapping[bytes, Token]
     offer: PolicyOffer
+    geoip: GeoipOffer
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,13 @@ class Ready:
 @dataclass(frozen=True, slots=True)
 class PolicyTaken:
     """The worker decides with the offer of that number."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class GeoipTaken:
+    """The worker looks addresses up in the files of the offer of that number."""
 
     number: int
 
@@ -136,6 +145,8 @@ class Answer:
     failed: str | None = None
 
 
-ToWorker: TypeAlias = Start | PolicyOffer | TokensChanged | Shipped | StatusChanged | Drain | Answer
-ToSupervisor: TypeAlias = Ready | PolicyTaken | Spooled | TokensUsed | ReloadAsked | TokensAsked | FlushAsked
+ToWorker: TypeAlias = Start | PolicyOffer | GeoipOffer | TokensChanged | Shipped | StatusChanged | Drain | Answer
+ToSupervisor: TypeAlias = (
+    Ready | PolicyTaken | GeoipTaken | Spooled | TokensUsed | ReloadAsked | TokensAsked | FlushAsked
+)
 Message: TypeAlias = ToWorker | ToSupervisor

@@ -2,12 +2,17 @@
 
 import os
 from bisect import bisect_left
+from collections import Counter as Counts
 from collections import defaultdict
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Final, TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
+
+from acrux.wiring.geography import GeoipState
+from acrux.wiring.geoip import GeoipFact
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 SECONDS_BUCKETS: Final = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
@@ -28,6 +33,7 @@ class Metrics:
         problems: by the problem's code.
         errored_rules_count: rules that could not be evaluated.
         ignored_attributes_count: undeclared attributes in requests.
+        geoip_failed_lookups: by fact: look-ups of addresses that a damaged GeoIP file did not answer.
         unshared_lookups_count: checks of idempotency keys and single use that the database could not answer.
     """
 
@@ -40,6 +46,7 @@ class Metrics:
         "_registry",
         "decisions",
         "errored_rules_count",
+        "geoip_failed_lookups",
         "ignored_attributes_count",
         "problems",
         "requests",
@@ -52,6 +59,7 @@ class Metrics:
         self.decisions: defaultdict[tuple[str, str], int] = defaultdict(int)
         self.verdicts: defaultdict[str, int] = defaultdict(int)
         self.problems: defaultdict[str, int] = defaultdict(int)
+        self.geoip_failed_lookups: Counts[str] = Counts()
         self.errored_rules_count = 0
         self.ignored_attributes_count = 0
         self.unshared_lookups_count = 0
@@ -72,11 +80,18 @@ class Metrics:
             "problems": counter("problems", "Problems by code.", "code"),
             "errored_rules": counter("errored_rules", "Rules that could not be evaluated in a decision."),
             "ignored_attributes": counter("ignored_attributes", "Undeclared attributes that requests sent."),
+            "geoip_failed": counter("geoip_failed_lookups", "Look-ups that a damaged GeoIP file failed.", "fact"),
             "unshared": counter("unshared_lookups", "Look-ups that held on this node only: the database was away."),
         }
         self._gauges = {
             "loaded": gauge("policy_loaded_timestamp_seconds", "When the active set was loaded."),
             "broken": gauge("policy_broken", "1 while the newest set can't be taken and an older one decides."),
+            "geoip_broken": gauge(
+                "geoip_broken", "1 while the newest file can't be taken, an older one is used.", "fact"
+            ),
+            "geoip_built": gauge(
+                "geoip_built_timestamp_seconds", "When the file in use was made by its maker.", "fact"
+            ),
             "unshipped": gauge("log_unshipped_records", "Records in this node's spools that are not shipped yet."),
             "lag": gauge("log_lag_seconds", "The age of the oldest record that is not shipped yet."),
         }
@@ -95,6 +110,12 @@ class Metrics:
             self._gauges["loaded"].set(loaded_at.timestamp())
         self._gauges["broken"].set(float(broken))
 
+    def set_geoip(self, states: Mapping[GeoipFact, GeoipState]) -> None:
+        """Shows which GeoIP files are in use."""
+        for fact, state in states.items():
+            self._gauges["geoip_broken"].labels(fact).set(float(state.failure is not None))
+            self._gauges["geoip_built"].labels(fact).set(state.built_at.timestamp())
+
     def set_log(self, *, unshipped_count: int, lag_seconds: float) -> None:
         """Shows how far behind the shipper is."""
         self._gauges["unshipped"].set(unshipped_count)
@@ -111,6 +132,8 @@ class Metrics:
             families["verdicts"].labels(verdict).inc(count)
         for code, count in _drain(self.problems):
             families["problems"].labels(code).inc(count)
+        for fact, count in _drain(self.geoip_failed_lookups):
+            families["geoip_failed"].labels(fact).inc(count)
         families["errored_rules"].inc(self.errored_rules_count)
         families["ignored_attributes"].inc(self.ignored_attributes_count)
         families["unshared"].inc(self.unshared_lookups_count)
@@ -136,7 +159,7 @@ class Metrics:
         return generate_latest(registry)
 
 
-def _drain(counts: defaultdict[_Key, int]) -> list[tuple[_Key, int]]:
+def _drain(counts: dict[_Key, int]) -> list[tuple[_Key, int]]:
     drained = list(counts.items())
     counts.clear()
     return drained

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, Literal
 
+from acrux.wiring.settings import AdapterQuotas
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
     from datetime import datetime
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from acrux.oidc.id_tokens import Verifier
     from acrux.oidc.tickets import TicketSealer
     from acrux.storage.database import Database
+    from acrux.wiring.geography import Atlas
     from acrux.wiring.metrics import Metrics
 
 HELD_REVISIONS: Final = 4
@@ -200,7 +203,7 @@ class ServiceSettings:
         metrics_public: whether `/metrics` answers without a token.
         cel_engine: the engine that unsaved sets are compiled with in explanations.
         retry_after_seconds: what a 503 says in `Retry-After`.
-        trusted_proxies, proxy_header, public_url, help_desk: as in `ServeSettings`.
+        trusted_proxies, proxy_header, public_url, help_desk, quotas: as in `ServeSettings`.
     """
 
     on_log_failure: Literal["refuse", "ceiling"] = "refuse"
@@ -213,6 +216,7 @@ class ServiceSettings:
     proxy_header: Literal["x-forwarded-for", "forwarded"] = "x-forwarded-for"
     public_url: str | None = None
     help_desk: str = ""
+    quotas: AdapterQuotas = field(default_factory=AdapterQuotas)
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,6 +232,7 @@ class Services:
         reload: asks the supervisor to read the policy directory; returns when all workers have the set.
         flush_log: returns when everything appended so far is in the database; raises TimeoutError.
         status: what the supervisor last said of the node; no I/O.
+        geography: where addresses are; None where no file is configured.
     """
 
     policy: PolicyHolder
@@ -246,4 +251,5 @@ class Services:
     reload: Callable[[], Awaitable[ReloadReport]]
     flush_log: Callable[[], Awaitable[None]]
     status: Callable[[], NodeStatus] = NodeStatus
+    geography: Atlas | None = None
     settings: ServiceSettings = field(default_factory=ServiceSettings)

@@ -2,9 +2,35 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """A quota: so many a second in the long run, and so many at once (`burst`, at least one)."""
+
+    per_second: float
+    burst: float
+
+
+@dataclass(frozen=True, slots=True)
+class AdapterQuotas:
+    """The limits of the redirect adapter's endpoints in each worker; None: no limit of that kind.
+
+    Attributes:
+        sign_ins_by_address, sign_ins_by_client: of authorization requests, and of discovery documents by themselves.
+        tokens_by_address, tokens_by_client: of token requests.
+        places: how many requests of each kind are worked on at once.
+    """
+
+    # People behind one address come in bursts; a relying party's server asks for all of its users.
+    sign_ins_by_address: Rate | None = Rate(20, 100)
+    sign_ins_by_client: Rate | None = Rate(100, 400)
+    tokens_by_address: Rate | None = Rate(50, 200)
+    tokens_by_client: Rate | None = Rate(100, 400)
+    places: int = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +55,8 @@ class ServeSettings:
         proxy_header: the one header that they write.
         public_url: where browsers and relying parties reach this service; None: as each request says.
         help_desk: a sentence for the pages that users see.
+        quotas: the redirect adapter's limits.
+        geoip_country, geoip_asn: MaxMind-format files that say where addresses are; without one its fact is absent.
         show_token: print the first operator token, since a person is looking.
     """
 
@@ -50,4 +78,7 @@ class ServeSettings:
     proxy_header: Literal["x-forwarded-for", "forwarded"] = "x-forwarded-for"
     public_url: str | None = None
     help_desk: str = ""
+    quotas: AdapterQuotas = field(default_factory=AdapterQuotas)
+    geoip_country: Path | None = None
+    geoip_asn: Path | None = None
     show_token: bool = False

@@ -12,12 +12,15 @@ import socket
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Final
 
 import acrux
 from acrux.decisionlog.errors import DecisionLogError
 from acrux.policy.model import CheckedPolicy
 from acrux.storage.database import DatabaseUrlInvalid, StorageError
+from acrux.wiring.geoip import GeoipFact
+from acrux.wiring.geoip_keeper import GeoipKeeper, GeoipUnusable
 from acrux.wiring.last_good import LastGoodPolicy
 from acrux.wiring.layout import StateDirectory, StateInUse
 from acrux.wiring.messages import (
@@ -120,6 +123,7 @@ class Supervisor:
             clock=lambda: datetime.now(UTC),
             on_activated=self._activated,
         )
+        self._geoip = GeoipKeeper(_geoip_sources(settings), settings.state, clock=lambda: datetime.now(UTC))
         self._running = _Running(
             WorkerPool(settings.workers, listening, make_start=self._make_start, on_message=self._heard)
         )
@@ -137,6 +141,10 @@ class Supervisor:
         for number in (signal.SIGTERM, signal.SIGINT):
             self._loop.add_signal_handler(number, stop.set)
         self._loop.add_signal_handler(signal.SIGHUP, reload.set)
+        try:
+            await asyncio.to_thread(self._geoip.start)
+        except GeoipUnusable as problem:
+            raise CannotServe(str(problem)) from problem
         try:
             token = await asyncio.to_thread(self._log.open)
         except (StorageError, DecisionLogError, SchemaTooOld, OSError) as problem:
@@ -167,7 +175,8 @@ class Supervisor:
             await self._stop()
 
     async def reload(self) -> ReloadReport:
-        """Reads the policy directory; returns when every worker decides with the set that is active then."""
+        """Reads policies and GeoIP files; returns when every worker decides with what is active then."""
+        await self._reload_geoip()
         async with self._running.reloads:
             before = self._keeper.offer
             changed = await self._keeper.reload()
@@ -182,6 +191,12 @@ class Supervisor:
         sent = offer if changed else PolicyOffer(offer.number, None, offer.loaded_at, offer.failure)
         await self._running.pool.offer(sent)
 
+    async def _reload_geoip(self) -> None:
+        async with self._running.reloads:
+            if await asyncio.to_thread(self._geoip.reload):
+                await self._running.pool.offer_geoip(self._geoip.offer)
+                await asyncio.to_thread(self._geoip.forget_old_copies)
+
     def _make_start(self) -> Start:
         settings = self._settings
         return Start(
@@ -195,6 +210,7 @@ class Supervisor:
                 proxy_header=settings.proxy_header,
                 public_url=settings.public_url,
                 help_desk=settings.help_desk,
+                quotas=settings.quotas,
             ),
             app_factory=self._app_factory,
             state_directory=str(self._state.path),
@@ -202,6 +218,7 @@ class Supervisor:
             service_keys=self._log.service_keys,
             tokens=self._tokens.tokens,
             offer=self._keeper.offer,
+            geoip=self._geoip.offer,
         )
 
     def _heard(self, worker: Worker, message: ToSupervisor) -> None:
@@ -241,11 +258,14 @@ class Supervisor:
                     await reload.wait()
             asked = reload.is_set()
             reload.clear()
-            if await asyncio.to_thread(watcher.settled_change) or asked:
-                try:
+            try:
+                if await asyncio.to_thread(watcher.settled_change) or asked:
                     await self.reload()
-                except TimeoutError:
-                    _log.error("a worker did not take the set in time")
+                if await asyncio.to_thread(self._geoip.settled_change):
+                    await self._reload_geoip()
+            except TimeoutError:
+                _log.error("a worker did not take what is new in time")
+            self._geoip.warn_of_old_files()
 
     async def _refresh_tokens(self) -> None:
         while True:
@@ -296,6 +316,8 @@ class Supervisor:
         else:
             rules, clients = _count(len(checked.rules), "rule"), _count(len(checked.clients), "client")
             self._say(f"  policies        {settings.policies} ({rules}, {clients}, {checked.revision[:19]}...)")
+        for fact, state in self._geoip.offer.states.items():
+            self._say(f"  {f'GeoIP {fact}':<15} {state.database_type}, built on {state.built_at:%Y-%m-%d}")
         self._say(f"  database        {self._log.shown_database}")
         if self._state.operator_token.exists():
             self._say(f"  operator token  {self._state.operator_token}")
@@ -312,6 +334,11 @@ async def _again_and_again(job: Callable[[], Coroutine[Any, Any, None]]) -> None
         except Exception:  # noqa: BLE001 - logged, and begun again
             _log.exception("a job of the supervisor failed, and starts again")
         await asyncio.sleep(JOB_PAUSE_SECONDS)
+
+
+def _geoip_sources(settings: ServeSettings) -> dict[GeoipFact, Path]:
+    configured = {GeoipFact.COUNTRY: settings.geoip_country, GeoipFact.ASN: settings.geoip_asn}
+    return {fact: source for fact, source in configured.items() if source is not None}
 
 
 def _count(number: int, what: str) -> str:

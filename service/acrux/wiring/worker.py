@@ -13,6 +13,7 @@ import socket
 import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Final
 
 import uvicorn
@@ -23,8 +24,10 @@ from acrux.engine import prepare
 from acrux.policy.compiled import compile_policy
 from acrux.wiring.assembly import Assembly, assemble
 from acrux.wiring.channel import Channel
+from acrux.wiring.geoip import open_table
+from acrux.wiring.geoip_keeper import GeoipOffer
 from acrux.wiring.link import SupervisorLink
-from acrux.wiring.messages import PolicyOffer, PolicyTaken, Ready, Start, TokensUsed
+from acrux.wiring.messages import GeoipTaken, PolicyOffer, PolicyTaken, Ready, Start, TokensUsed
 from acrux.wiring.services import PolicyHolder
 
 _log: Final = logging.getLogger(__name__)
@@ -71,6 +74,7 @@ class Worker:
         """Serves until the supervisor says to drain, or is gone."""
         start = self._start
         self._assembly = await assemble(start, self._link, self._holder)
+        await self._take_files(start.geoip)
         await self._take(start.offer)
         module, _, name = start.app_factory.partition(":")
         application = getattr(importlib.import_module(module), name)(self._assembly.services)
@@ -94,20 +98,31 @@ class Worker:
             # Drained, orphaned or confused: in each case nothing new is accepted, and what is under way is finished.
             _stop(server)
 
-    async def _begin(self, offer: PolicyOffer) -> None:
+    async def _begin(self, offer: PolicyOffer | GeoipOffer) -> None:
         # Beside the listening: compiling a large set must not keep other messages waiting. The lock keeps the order.
         task = asyncio.create_task(self._take_or_stop(offer))
         self._taking.add(task)
         task.add_done_callback(self._taking.discard)
 
-    async def _take_or_stop(self, offer: PolicyOffer) -> None:
+    async def _take_or_stop(self, offer: PolicyOffer | GeoipOffer) -> None:
         try:
-            await self._take(offer)
+            await (self._take(offer) if isinstance(offer, PolicyOffer) else self._take_files(offer))
         except Exception:  # noqa: BLE001 - see below
-            # The supervisor validated this set. A worker that can't take it must not go on with an older one in
-            # silence: it drains, and another is started.
-            _log.exception("the offered policy set can't be taken")
+            # The supervisor validated what it offers. A worker that can't take it must not go on with what is older
+            # in silence: it drains, and another is started.
+            _log.exception("what the supervisor offers can't be taken")
             _stop(self._server)
+
+    async def _take_files(self, offer: GeoipOffer) -> None:
+        atlas = self._assembly.services.geography
+        if atlas is not None:
+            async with self._offers:
+                tables = await asyncio.to_thread(
+                    lambda: [open_table(Path(state.copy), fact) for fact, state in offer.states.items()]
+                )
+                atlas.take(tables, offer.states)
+            self._assembly.services.metrics.set_geoip(offer.states)
+        self._link.tell(GeoipTaken(offer.number))
 
     async def _take(self, offer: PolicyOffer) -> None:
         async with self._offers:
@@ -123,7 +138,8 @@ class Worker:
         if self._holder.loaded_at == loaded_at:
             return
         engine = load_engine(self._start.settings.cel_engine)
-        decider = await asyncio.to_thread(lambda: prepare(compile_policy(pickle.loads(pickled), engine)))  # noqa: S301 - from the supervisor
+        geography = self._assembly.services.geography
+        decider = await asyncio.to_thread(lambda: prepare(compile_policy(pickle.loads(pickled), engine, geography)))  # noqa: S301 - from the supervisor
         self._holder.swap(decider, loaded_at)
         # The set stays for long: collections, which would go through all of it again and again, leave it alone. What
         # was left alone for the set before is looked at once more, so that many reloads leave nothing behind.
@@ -135,6 +151,8 @@ class Worker:
         services = self._assembly.services
         while True:
             await asyncio.sleep(TICK_SECONDS)
+            if services.geography is not None:
+                services.metrics.geoip_failed_lookups.update(services.geography.take_failed())
             services.metrics.flush()
             status = self._link.status
             services.metrics.set_log(unshipped_count=status.unshipped_count, lag_seconds=status.lag_seconds)

@@ -16,7 +16,8 @@ from typing import Final
 from prometheus_client import multiprocess
 
 from acrux.wiring.channel import Channel
-from acrux.wiring.messages import Drain, PolicyOffer, PolicyTaken, Ready, Start, ToSupervisor, ToWorker
+from acrux.wiring.geoip_keeper import GeoipOffer
+from acrux.wiring.messages import Drain, GeoipTaken, PolicyOffer, PolicyTaken, Ready, Start, ToSupervisor, ToWorker
 
 _log: Final = logging.getLogger(__name__)
 FIRST_DELAY_SECONDS: Final = 0.1
@@ -36,7 +37,8 @@ class Worker:
 
     Attributes:
         taken: the number of the newest offer that it decides with.
-        changed: set whenever `taken` moves, or the worker is gone.
+        geoip_taken: the number of the newest offer of GeoIP files that it looks addresses up in.
+        changed: set whenever one of the two moves, or the worker is gone.
     """
 
     process: subprocess.Popen[bytes]
@@ -44,6 +46,7 @@ class Worker:
     ready: asyncio.Event = field(default_factory=asyncio.Event)
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     taken: int = 0
+    geoip_taken: int = 0
     gone: bool = False
 
 
@@ -53,7 +56,7 @@ class WorkerPool:
     Args:
         listening: the sockets that all workers accept from.
         make_start: the first message of a new worker, made when it starts: it has the policy at once.
-        on_message: everything a worker says but `Ready` and `PolicyTaken`.
+        on_message: everything a worker says but `Ready`, `PolicyTaken` and `GeoipTaken`.
     """
 
     def __init__(
@@ -100,11 +103,22 @@ class WorkerPool:
         Raises:
             TimeoutError: one of them does neither within `OFFER_TIMEOUT_SECONDS`.
         """
+        await self._until_all(offer, lambda worker: worker.taken >= offer.number)
+
+    async def offer_geoip(self, offer: GeoipOffer) -> None:
+        """Offers GeoIP files to every worker; returns when each looks addresses up in them, or is gone.
+
+        Raises:
+            TimeoutError: as `offer`.
+        """
+        await self._until_all(offer, lambda worker: worker.geoip_taken >= offer.number)
+
+    async def _until_all(self, offer: PolicyOffer | GeoipOffer, took: Callable[[Worker], bool]) -> None:
         workers = tuple(self._workers)
         self.broadcast(offer)
         async with asyncio.timeout(OFFER_TIMEOUT_SECONDS):
             for worker in workers:
-                while worker.taken < offer.number and not worker.gone:
+                while not took(worker) and not worker.gone:
                     worker.changed.clear()
                     await worker.changed.wait()
 
@@ -181,6 +195,9 @@ class WorkerPool:
                         self._served_once.set()
                     case PolicyTaken(number):
                         worker.taken = number
+                        worker.changed.set()
+                    case GeoipTaken(number):
+                        worker.geoip_taken = number
                         worker.changed.set()
                     case _:
                         self._on_message(worker, message)  # type: ignore[arg-type]

@@ -86,6 +86,18 @@ def test_a_value_is_put(database):
     assert find(database, refresh=b"r") == {"refresh": row("refresh", b"r", "d-2")}
 
 
+def test_an_end_is_only_brought_forward(database):
+    """What was replaced ends soon; what ends sooner stays as it is, and so does all else."""
+    for put in (row("refresh", b"old"), row("refresh", b"older", expires_at_us=30), row("refresh", b"new")):
+        database.write(lambda transaction, put=put: bindings.put(transaction, put))
+    for digest in (b"old", b"older"):
+        database.write(
+            lambda transaction, digest=digest: bindings.end_by(transaction, "jira", "refresh", digest, at_us=50)
+        )
+    ends = [find(database, refresh=digest)["refresh"].expires_at_us for digest in (b"old", b"older", b"new")]
+    assert ends == [50, 30, 100]
+
+
 def test_two_nodes_at_the_same_moment(database):
     """Of two that bind the same values at once, one succeeds and the other is told; there are no deadlocks."""
     errors, barrier = [], threading.Barrier(4)

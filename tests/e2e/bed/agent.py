@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Self
 import httpx
 
 if TYPE_CHECKING:
+    import ssl
     from types import TracebackType
 
 MAX_REDIRECTS = 20
@@ -36,10 +37,10 @@ class Page:
 class Agent:
     """One person's browser. `stops` are address prefixes that it hands back instead of following."""
 
-    def __init__(self, *stops: str) -> None:
+    def __init__(self, *stops: str, verify: ssl.SSLContext | bool = True) -> None:
         self.stops = stops
         # The servers close idle connections after 5 s, which is also httpx's own limit: stay clear of that race.
-        self.client = httpx.Client(timeout=30, trust_env=False, limits=httpx.Limits(keepalive_expiry=1))
+        self.client = httpx.Client(timeout=30, trust_env=False, limits=httpx.Limits(keepalive_expiry=1), verify=verify)
 
     def __enter__(self) -> Self:
         return self

@@ -18,6 +18,7 @@ from bed.service import Service, policies_for
 
 if TYPE_CHECKING:
     import socket
+    from collections.abc import Callable
 
 PROGRAMS = Path(__file__).resolve().parent.parent / "relying_parties"
 
@@ -72,6 +73,7 @@ class Company:
         policy_files: dict[str, str] | None = None,
         groups: tuple[str, ...] = ("design",),
         applications: tuple[Application, ...] = APPLICATIONS,
+        start_provider: Callable[[Path, dict[str, Any]], Provider] = Provider.start,
     ) -> Self:
         """Starts it all. `levels` are the provider's (default: password, code); `policy_files` join the policy set."""
         alice = Person("alice", "correct horse", "u-1029", groups=groups)
@@ -79,7 +81,7 @@ class Company:
             sockets = {application.name: stack.enter_context(listening_socket()) for application in applications}
             registered = {made.name: _registration(made, sockets[made.name]) for made in applications}
             config: dict[str, Any] = {"clients": list(registered.values()), "users": [alice.as_json()]}
-            provider = Provider.start(directory, config if levels is None else {**config, "levels": levels})
+            provider = start_provider(directory, config if levels is None else {**config, "levels": levels})
             stack.callback(provider.program.stop)
             service = Service.start(directory, policies_for(provider.issuer, directory, policy_files))
             stack.callback(service.stop)

@@ -1,5 +1,6 @@
 """Invariants held against samples."""
 
+from dataclasses import replace
 from datetime import date, timedelta
 
 import pytest
@@ -22,7 +23,7 @@ from acrux.analysis.given import given_to_json
 from acrux.analysis.sampling import Sampler, sample_invariants, violation_to_json, with_fact
 from acrux.domain.request import DecideRequest
 from acrux.policy.model import Client, Defaults, Network, Provider, Window
-from acrux.policy.request import request_from_json
+from acrux.policy.request import supposed_from_json
 
 JIRA = 'client.id == "jira"'
 JIRA_TWO = invariant("two", JIRA, never_below="mfa")
@@ -142,7 +143,7 @@ def test_a_violation_is_a_ready_test_case():
     written = violation_to_json(found)
     assert (written["invariant"], written["file"], written["line"]) == ("two", "set.yaml", 1)
     assert written["case"]["expect"] == {"level": "mfa"}
-    assert request_from_json(written["case"]["given"]) == found.request
+    assert supposed_from_json(written["case"]["given"]) == found.request
     (above,) = violations([rule("r", JIRA, "phr")], invariant("i", JIRA, never_above="mfa"))
     assert above.message == "invariant `i` does not hold: `phr` is above `mfa`"
 
@@ -152,7 +153,7 @@ def test_given_is_the_shape_of_a_decide_request():
     full = {
         "client": {"id": "jira"},
         "app": {"id": "m"},
-        "network": {"ip": "198.51.100.9"},
+        "network": {"ip": "198.51.100.9", "country": "DE", "asn": 64500},
         "user": {"id": "u", "domain": "d", "groups": ["g"]},
         "device": {"managed": False, "platform": "p", "user_agent": "a"},
         "browser": {"id": "b"},
@@ -166,7 +167,7 @@ def test_given_is_the_shape_of_a_decide_request():
         },
         "attributes": {"risk": 12.5},
     }
-    written = given_to_json(request_from_json(full))
+    written = given_to_json(supposed_from_json(full))
     assert written == full | {"client": "jira"}
     assert given_to_json(DecideRequest("jira")) == {"client": "jira"}
 
@@ -181,7 +182,7 @@ def test_with_fact_sets_takes_away_and_leaves_alone():
     assert with_fact(base, "client.id", None) == base
     assert with_fact(base, "request.acr_values", None).acr_values == ()
     assert with_fact(base, "request.prompt", None).prompt == ""
-    assert with_fact(base, "network.country", "CH") == base
+    assert with_fact(base, "network.trusted", value=True) == base
     assert with_fact(base, "user.id", "u").user_id == "u"
 
 
@@ -200,6 +201,8 @@ def boundaries(**more):
         ('"nowhere" in network.zones', "network.ip", {"192.0.2.254"}),
         ('network.ip == "x"', "network.ip", {"192.0.2.254", OTHER}),
         ("attr.risk >= 80.0", "attr.risk", {80.0, 79.0, 81.0, None}),
+        ('network.country in ["DE", "NO"]', "network.country", {"DE", "NO", "ZZ", None}),
+        ("network.asn == 64500", "network.asn", {64499, 64500, 64501, 0, None}),
         ("request.max_age > 5", "request.max_age", {4, 5, 6, None}),
         ('"device.managed" in known', "device.managed", {None}),
         ('user.id.startsWith("adm")', "user.id", {"adm", None, OTHER}),
@@ -245,3 +248,31 @@ def test_the_set_as_a_whole_offers_every_kind_of_client_and_address():
     addresses = found.by_fact["network.ip"]
     assert {None, "192.0.2.254", "198.51.0.0", "198.51.0.255"} <= set(addresses)
     assert len(addresses) == 2 + 2 * 8
+
+
+@pytest.mark.parametrize("text", ['network.country == "de"', 'network.country == "Germany"', "network.asn == 0"])
+def test_places_that_no_file_says_are_not_tried(text):
+    """A country is two capitals, an AS is no negative number: a violation by anything else could not be."""
+    found = boundaries().of_condition(condition(text)).by_fact
+    assert found.get("network.country", {"ZZ": None, None: None}).keys() == {"ZZ", None}
+    assert found.get("network.asn", {0: None, 1: None, None: None}).keys() == {0, 1, None}
+
+
+def test_nowhere_has_no_country():
+    """A request without a readable address is of an unknown country, or of none: the service says nothing else."""
+    base = DecideRequest("jira", network_ip="198.51.100.9", network_country="DE", network_asn=64500)
+    for ip in (None, "", "nonsense"):
+        moved = with_fact(base, "network.ip", ip)
+        assert (moved.network_country, moved.network_asn) == ("ZZ", 0)
+    assert with_fact(DecideRequest("jira"), "network.country", "DE").network_country == "ZZ"
+    assert with_fact(base, "network.country", None) == replace(base, network_country=None)
+    assert with_fact(base, "network.country", "NO") == replace(base, network_country="NO")
+
+
+def test_an_invariant_is_held_against_countries():
+    """A country that lets somebody off is found where the invariant says that nobody is."""
+    abroad = rule("abroad", '!("network.country" in known) || network.country != "DE"')
+    (violation,) = violations([abroad], JIRA_TWO)
+    assert violation.request.network_country == "DE"
+    case = violation.as_test_case()
+    assert case["given"]["network"]["country"] == "DE"

@@ -5,6 +5,7 @@ from click.testing import CliRunner
 
 from acrux.cli.serve import command
 from acrux.wiring import supervisor
+from acrux.wiring.settings import AdapterQuotas, Rate
 
 
 @pytest.fixture
@@ -35,13 +36,51 @@ def test_settings_of_the_redirect_adapter(served, tmp_path):
     assert served[0].public_url is None
 
 
+def test_quotas(served, tmp_path):
+    """By flag, by variable and by file: a rate, a rate with its burst, or `off`; what is not said stays as it is."""
+    (tmp_path / "acrux.toml").write_text('quota-sign-ins-by-client = "2.5"\nquota-tokens-by-client = 7\n')
+    flags = ["--config", str(tmp_path / "acrux.toml"), "--quota-sign-ins-by-address", "200:3000", "--quota-places", "9"]
+    variables = {"ACRUX_QUOTA_TOKENS_BY_ADDRESS": "off"}
+    assert CliRunner().invoke(command, flags, env=variables).exit_code == 0
+    assert CliRunner().invoke(command, []).exit_code == 0
+    assert served[0].quotas == AdapterQuotas(
+        sign_ins_by_address=Rate(200, 3000),
+        sign_ins_by_client=Rate(2.5, 12.5),
+        tokens_by_address=None,
+        tokens_by_client=Rate(7, 35),
+        places=9,
+    )
+    assert served[1].quotas == AdapterQuotas()
+
+
+def test_settings_of_geoip_files(served, tmp_path, monkeypatch):
+    """By flag, by variable and by file; none unless said."""
+    (tmp_path / "acrux.toml").write_text('geoip-country = "/var/lib/GeoIP/country.mmdb"\n')
+    monkeypatch.setenv("ACRUX_GEOIP_ASN", "asn.mmdb")
+    assert CliRunner().invoke(command, ["--config", str(tmp_path / "acrux.toml")]).exit_code == 0
+    assert CliRunner().invoke(command, ["--geoip-country", "c.mmdb", "--geoip-asn", "a.mmdb"]).exit_code == 0
+    monkeypatch.delenv("ACRUX_GEOIP_ASN")
+    assert CliRunner().invoke(command, []).exit_code == 0
+    assert [(str(one.geoip_country), str(one.geoip_asn)) for one in served] == [
+        ("/var/lib/GeoIP/country.mmdb", "asn.mmdb"),
+        ("c.mmdb", "a.mmdb"),
+        ("None", "None"),
+    ]
+
+
 @pytest.mark.parametrize(
     "flags",
     [
+        ("--quota-sign-ins-by-address", "many"),
+        ("--quota-sign-ins-by-address", "0"),
+        ("--quota-sign-ins-by-client", "-1"),
+        ("--quota-tokens-by-client", "20:0"),
+        ("--quota-tokens-by-address", "1e9"),
+        ("--quota-places", "0"),
         ("--trusted-proxies", "office"),
         ("--trusted-proxies", "192.0.2.1/24"),
         ("--trusted-proxies", "192.0.2.0/24,0.0.0.0/0"),
-        ("--trusted-proxies", "::ffff:10.0.0.0/104"),
+        ("--trusted-proxies", "::ffff:0:0/96"),
         ("--public-url", "acrux.example.com"),
         ("--public-url", "https://acrux.example.com/?x"),
         ("--public-url", "https://a b"),
@@ -49,6 +88,6 @@ def test_settings_of_the_redirect_adapter(served, tmp_path):
     ],
 )
 def test_wrong_settings(served, flags):
-    """What is no network or no address is refused before anything starts."""
+    """What is no network, no address or no quota is refused before anything starts."""
     assert CliRunner().invoke(command, flags).exit_code == 2
     assert served == []

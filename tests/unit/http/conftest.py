@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "building"))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from http_bed import Bed

@@ -29,6 +29,7 @@ CALLBACK = "https://jira.example.com/callback"
 OFFICE, CAFE = "203.0.113.9", "198.51.100.9"
 MFA, PASSWORD = "urn:example:loa:2", "urn:example:loa:1"
 SECRET = "s3cr3t-of-jira"
+SERVER = "192.0.2.50"
 POLICY = {
     "policy.yaml": b"""version: acrux/v1
 ladder:
@@ -72,7 +73,7 @@ class SigningProvider:
 
     Attributes:
         asked: the token requests that reached it.
-        answers: what it answers next, in order: (status, JSON); when there is none, 400.
+        answers: what it answers next, in order: (status, JSON, bytes or a whole response); when there is none, 400.
         metadata: more members of its discovery document.
     """
 
@@ -99,6 +100,8 @@ class SigningProvider:
             case "/token":
                 self.asked.append(request)
                 status, content = self.answers.pop(0) if self.answers else (400, {"error": "invalid_grant"})
+                if isinstance(content, httpx.Response):
+                    return content
                 if isinstance(content, bytes):
                     return httpx.Response(status, content=content)
                 return httpx.Response(status, json=content, headers={"set-cookie": "a=b", "x-secret": "1"})
@@ -234,3 +237,23 @@ def target(response: httpx.Response) -> tuple[str, dict[str, str]]:
     pairs = parse_qsl(parts.query, keep_blank_values=True)
     assert len(dict(pairs)) == len(pairs), pairs
     return f"{parts.scheme}://{parts.netloc}{parts.path}", dict(pairs)
+
+
+async def begun(rp, login=None, address=CAFE, **changes):
+    """A login that has gone through the first half."""
+    login = login or Login()
+    async with rp.browser(address) as browser:
+        response = await login.begin(browser, **changes)
+    assert response.status_code == 302
+    return login
+
+
+def refused(response, word):
+    """Whether a token request was refused, for a reason that has this word in it."""
+    assert response.status_code == 400, response.text
+    content = response.json()
+    assert content["error"] == "invalid_grant"
+    assert word in content["error_description"]
+    assert response.headers["cache-control"] == "no-store"
+    assert "id_token" not in response.text
+    return True

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from dataclasses import replace
 from urllib.parse import quote
 
 import httpx
@@ -9,6 +10,8 @@ import pytest
 from rp_bed import CAFE, ISSUER, MFA, OFFICE, Login, RpBed, target
 
 from acrux.domain.decision import Accept, DecisionOutcome
+from acrux.http.problems import Code, Problem
+from acrux.wiring.settings import AdapterQuotas, Rate
 
 
 async def test_the_decision_is_merged(rp):
@@ -230,6 +233,79 @@ async def test_the_page(rp):
     assert unknown.status_code == other.status_code == 404
 
 
+async def test_what_a_help_desk_asks_for(rp, monkeypatch):
+    """Application, time and request always, the decision wherever there is one: in one box that a tap selects."""
+
+    async def fail(*_anything):
+        raise Problem(Code.DATABASE_UNAVAILABLE)
+
+    login = Login(client_id="closed", redirect_uri="https://closed.example.com/callback")
+    async with rp.browser() as browser:
+        wrong = await Login().begin(browser, redirect_uri=None)
+        nobody = await Login().begin(browser, client="call-555-1234")
+        denied = await login.begin(browser, "closed", response_mode="form_post")
+        monkeypatch.setattr("acrux.http.rp_bindings.Bindings.bind", fail)
+        unbound = await Login().begin(browser)
+        by_form = await browser.post("/rp/jira/authorize", data={"client_id": "jira-sso"})
+    first, second = (record["decision_id"] for record in rp.records("decision"))
+    for page, application in ((wrong, "jira"), (denied, "closed"), (unbound, "jira")):
+        assert f"<dt>Application:</dt> <dd>{application}</dd>" in page.text
+        assert f"<dt>Request:</dt> <dd>{page.headers['x-request-id']}</dd>" in page.text
+        assert "<dt>Time:</dt> <dd>2026-11-24 08:00:00 UTC</dd>" in page.text
+        assert "user-select:all" in page.text
+    assert "555" not in nobody.text
+    assert f"<dt>Decision:</dt> <dd>{first}</dd>" in denied.text
+    assert f"<dt>Decision:</dt> <dd>{second}</dd>" in unbound.text
+    assert [("Try again" in page.text) for page in (wrong, denied, unbound, by_form)] == [False, False, True, False]
+
+
+async def test_a_page_for_people_wherever_they_are(rp, monkeypatch):
+    """A mistyped address, another method and a defect too: a page where a browser may be, JSON where programs are."""
+
+    async def fail(*_anything):
+        raise RuntimeError("s3cr3t")
+
+    async with rp.browser() as browser:
+        mistyped = await browser.get("/rp/jira/authorise?x=555")
+        put = await browser.put("/rp/jira/authorize")
+        for_programs = await browser.get("/rp/jira/token")
+    monkeypatch.setattr("acrux.http.rp.authorize", fail)
+    transport = httpx.ASGITransport(rp.app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://acrux.example.com") as browser:
+        defect = await Login().begin(browser)
+    assert [page.status_code for page in (mistyped, put, for_programs, defect)] == [404, 405, 405, 500]
+    assert put.headers["allow"] == "GET, HEAD, POST"
+    for page in (mistyped, put, defect):
+        assert page.headers["content-type"] == "text/html; charset=utf-8"
+        assert page.headers["x-request-id"] in page.text
+        assert "s3cr3t" not in page.text
+        assert "555" not in page.text
+    assert for_programs.json()["code"] == "method_not_allowed"
+
+
+FETCHED = {
+    "an image": {"sec-fetch-dest": "image", "sec-fetch-mode": "no-cors"},
+    "a frame": {"sec-fetch-dest": "iframe", "sec-fetch-mode": "navigate"},
+    "a script": {"sec-fetch-dest": "empty", "sec-fetch-mode": "cors"},
+    "a prefetch": {"sec-fetch-dest": "document", "sec-purpose": "prefetch;prerender"},
+}
+
+
+@pytest.mark.parametrize("lines", FETCHED.values(), ids=FETCHED)
+async def test_nobody_in_the_office_lends_its_address_by_looking_at_a_page(rp, lines):
+    """What a page loads by itself is decided as from nowhere: whoever made that page knows the login that is in it."""
+    async with rp.browser(OFFICE) as browser:
+        opened = await Login().begin(browser)
+        browser.headers.update({"sec-fetch-dest": "document", "sec-fetch-mode": "navigate"})
+        said = await Login().begin(browser)
+        browser.headers.update(lines)
+        fetched = await Login().begin(browser)
+    assert "acr_values" not in target(opened)[1]
+    assert "acr_values" not in target(said)[1]
+    assert target(fetched)[1]["acr_values"] == MFA
+    assert rp.records("decision")[-1]["facts"]["network.zones"] == ["unknown"]
+
+
 @pytest.mark.parametrize(
     "changes",
     [
@@ -423,6 +499,23 @@ async def test_a_flood(rp):
     assert limited[0].headers["retry-after"] == "1"
     assert honest.status_code == 302
     assert decided.status_code == 200
+
+
+async def test_quotas_are_settings(rp):
+    """Each limit is the operator's: of sign-ins and of token requests, by address and by client."""
+    one = Rate(0.001, 1)
+    off = AdapterQuotas(None, None, None, None)
+    for limited, sign_ins, tokens in (
+        ({"sign_ins_by_address": one}, [302, 429, 302], [400, 400, 400]),
+        ({"sign_ins_by_client": one}, [302, 429, 429], [400, 400, 400]),
+        ({"tokens_by_address": one}, [302, 302, 302], [400, 429, 400]),
+        ({"tokens_by_client": one}, [302, 302, 302], [400, 429, 429]),
+    ):
+        rp.replace(settings=replace(rp.settings, quotas=replace(off, **limited)))
+        async with rp.browser(CAFE) as first, rp.browser(OFFICE) as second:
+            seen = [(await Login().begin(each)).status_code for each in (first, first, second)]
+            redeemed = [(await Login().redeem(each)).status_code for each in (first, first, second)]
+        assert (seen, redeemed) == (sign_ins, tokens)
 
 
 async def test_nothing_secret_is_kept(rp):

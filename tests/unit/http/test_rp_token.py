@@ -4,31 +4,13 @@ import base64
 from dataclasses import replace
 from datetime import timedelta
 
+import httpx
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
-from rp_bed import CAFE, ISSUER, MFA, OFFICE, PASSWORD, SECRET, Login, post
+from rp_bed import CAFE, ISSUER, MFA, OFFICE, PASSWORD, SECRET, SERVER, Login, RpBed, begun, post, refused
 
-SERVER = "192.0.2.50"
-
-
-async def begun(rp, login=None, address=CAFE, **changes):
-    """A login that has gone through the first half."""
-    login = login or Login()
-    async with rp.browser(address) as browser:
-        response = await login.begin(browser, **changes)
-    assert response.status_code == 302
-    return login
-
-
-def refused(response, word):
-    """Whether a token request was refused, for a reason that has this word in it."""
-    assert response.status_code == 400, response.text
-    content = response.json()
-    assert content["error"] == "invalid_grant"
-    assert word in content["error_description"]
-    assert response.headers["cache-control"] == "no-store"
-    assert "id_token" not in response.text
-    return True
+from acrux.http.problems import Code, Problem
+from acrux.wiring.settings import AdapterQuotas, Rate
 
 
 @pytest.mark.parametrize(
@@ -157,6 +139,31 @@ async def test_pkce_taken_out(rp):
         assert refused(await login.redeem(server, code_verifier=None), "mismatched")
 
 
+async def test_pkce_left_out_when_opened_again(rp):
+    """A login with a challenge stays one, though it is opened again without."""
+    login = await begun(rp)
+    await begun(rp, Login(nonce=login.nonce, verifier=None))
+    rp.provider.will_answer(nonce=login.nonce)
+    async with rp.browser(SERVER) as server:
+        assert refused(await login.redeem(server, code_verifier=None), "mismatched")
+
+
+async def test_a_client_that_moved_to_another_provider(rp):
+    """The provider of the new set, whose keys verify the token, can't speak for the one that the login began at."""
+    login = await begun(rp)
+    moved = rp.files["policy.yaml"].replace(
+        b"providers:\n",
+        b"providers:\n  other: {issuer: https://other.example.com, acr: {mfa: '2', phishing-resistant: '3'}}\n",
+    )
+    moved = moved.replace(b"defaults: {", b"defaults: {provider: corp, ")
+    rp.load({"policy.yaml": moved.replace(b"jira: {provider: corp", b"jira: {provider: other")})
+    other = "https://other.example.com"
+    rp.provider.metadata = {"issuer": other, "jwks_uri": f"{other}/jwks", "token_endpoint": f"{other}/token"}
+    rp.provider.will_answer(nonce=login.nonce)
+    async with rp.browser(SERVER) as server:
+        assert refused(await login.redeem(server), "mismatched")
+
+
 async def test_a_nonce_put_in(rp):
     """A login without a nonce whose ID token has one is refused: it is another authorization request's."""
     login = await begun(rp, Login(nonce=None))
@@ -234,6 +241,21 @@ async def test_the_provider_s_refusal_passes(rp, status, content):
         response = await login.redeem(server)
     assert (response.status_code, response.json()) == (status, content)
     assert rp.records("outcome") == []
+
+
+@pytest.mark.parametrize("realm", ["\u00dcbung", "\u30ed\u30b0\u30a4\u30f3", "caf\u00e9".encode("latin-1")])
+async def test_the_provider_s_header_lines_pass_as_bytes(rp, realm):
+    """Whatever encoding a provider writes its header lines in: they are neither guessed at nor a reason to fail."""
+    login = await begun(rp)
+    written = realm if isinstance(realm, bytes) else realm.encode()
+    lines = [(b"WWW-Authenticate", b'Basic realm="' + written + b'"'), (b"Retry-After", b"7"), (b"Location", b"/x")]
+    rp.provider.answers.append((401, httpx.Response(401, headers=lines, content=b"{}")))
+    async with rp.browser(SERVER) as server:
+        response = await login.redeem(server)
+    passed = dict(response.headers.raw)
+    assert response.status_code == 401
+    assert (passed[b"www-authenticate"], passed[b"retry-after"]) == (b'Basic realm="' + written + b'"', b"7")
+    assert b"location" not in passed
 
 
 @pytest.mark.parametrize("status", [500, 302, 204])
@@ -353,71 +375,6 @@ async def test_other_grants(rp, grant):
     assert (response.status_code, response.json()["error"]) == (400, "unsupported_grant_type")
 
 
-async def logged_in(rp):
-    """A login that brought a refresh token."""
-    login = await begun(rp)
-    rp.provider.will_answer(nonce=login.nonce, more={"refresh_token": "rt-1"})
-    async with rp.browser(SERVER) as server:
-        assert (await login.redeem(server)).status_code == 200
-    return login
-
-
-def refresh(token):
-    """The form of a refresh."""
-    return f"grant_type=refresh_token&refresh_token={token}"
-
-
-async def test_refresh(rp):
-    """A refresh token that was issued through the guard passes, long after, rotated or not, with an ID token or not."""
-    await logged_in(rp)
-    async with rp.browser(SERVER) as server:
-        rp.clock.at += timedelta(days=30)
-        rp.provider.answers.append((200, {"access_token": "at-2"}))
-        assert (await post(server, refresh("rt-1"))).json() == {"access_token": "at-2"}
-        rp.clock.at += timedelta(days=390)
-        rp.provider.will_answer(nonce=None, more={"refresh_token": "rt-2"})
-        assert (await post(server, refresh("rt-1"))).status_code == 200
-        rp.provider.answers.append((200, {"access_token": "at-3"}))
-        assert (await post(server, refresh("rt-2"))).status_code == 200
-    rp.ship()
-    kept = b"".join(path.read_bytes() for path in rp.directory.rglob("*") if path.is_file())
-    for secret in (b"rt-1", b"rt-2", SECRET.encode(), b"c0de"):
-        assert secret not in kept
-
-
-async def test_foreign_refresh_tokens(rp):
-    """One that was not issued through the guard, or for another client, is refused before it is forwarded."""
-    await logged_in(rp)
-    rp.provider.asked.clear()
-    async with rp.browser(SERVER) as server:
-        assert refused(await post(server, refresh("rt-9")), "unbound")
-        assert refused(await post(server, refresh("rt-1"), "wiki", ("wiki", "x")), "unbound")
-    assert rp.provider.asked == []
-    assert {record["grant_type"] for record in rp.records("unbound")} == {"refresh_token"}
-
-
-@pytest.mark.parametrize(
-    ("claims", "verdict"),
-    [
-        ({"sub": "u-9"}, "mismatched"),
-        ({"acr": PASSWORD}, "downgraded"),
-        ({"acr": None}, "missing"),
-        ({"key": ec.generate_private_key(ec.SECP256R1())}, "invalid"),
-        ({"aud": "wiki"}, "mismatched"),
-    ],
-)
-async def test_a_refreshed_id_token_is_the_same_login(rp, claims, verdict):
-    """Another subject or another acr is refused, and logged."""
-    await logged_in(rp)
-    rp.provider.will_answer(**claims)
-    async with rp.browser(SERVER) as server:
-        assert refused(await post(server, refresh("rt-1")), verdict)
-        rp.provider.answers.append((400, {"error": "invalid_grant"}))
-        assert (await post(server, refresh("rt-1"))).json() == {"error": "invalid_grant"}
-    (record,) = rp.records("unbound")
-    assert verdict in record["reason"]
-
-
 async def test_a_set_that_lost_the_client(rp):
     """A login that began under a set that is gone is judged by that set as long as it is held."""
     login = await begun(rp)
@@ -428,15 +385,70 @@ async def test_a_set_that_lost_the_client(rp):
 
 
 async def test_a_log_that_fails(rp):
-    """What can't be logged is not handed out."""
+    """What can't be logged is not handed out, and its code is not spent where that is known beforehand."""
     login = await begun(rp)
     rp.provider.will_answer(nonce=login.nonce)
     rp.writer.close()
     async with rp.browser(SERVER) as server:
         response = await login.redeem(server)
+        assert rp.provider.asked == []
         bypass = await Login().redeem(server)
     assert (response.status_code, bypass.status_code) == (503, 503)
     assert "id_token" not in response.text
+
+
+async def test_a_flood_does_not_fill_the_log(rp, monkeypatch):
+    """Anybody can send what belongs to no decision: all of it is refused and counted, some of it is recorded."""
+    monkeypatch.setattr("acrux.http.rp_unbound._BY_ADDRESS", Rate(per_second=0, burst=3))
+    monkeypatch.setattr("acrux.http.rp_unbound._BY_CLIENT", Rate(per_second=0, burst=5))
+    rp.use(rp.services)
+    for address, count in (("192.0.2.66", 10), (SERVER, 2), ("192.0.2.67", 1)):
+        async with rp.browser(address) as server:
+            for _ in range(count):
+                assert refused(await Login().redeem(server), "unbound")
+    assert rp.services.metrics.verdicts["unbound"] == 13
+    assert [record["unrecorded_count"] for record in rp.records("unbound")] == [0, 0, 0, 7, 0]
+    rp.provider.will_answer(nonce="accepted")
+    async with rp.browser("192.0.2.66") as server:
+        assert refused(await Login(verifier=None).redeem(server), "unbound")
+    # What the provider accepted is nobody's guess: it is recorded however many came before it.
+    assert [record["unrecorded_count"] for record in rp.records("unbound")] == [0, 0, 0, 7, 0, 1]
+
+
+async def test_what_was_left_out_is_told_once(rp, monkeypatch):
+    """While nothing can be recorded, what was left out before is not forgotten."""
+    monkeypatch.setattr("acrux.http.rp_unbound._BY_ADDRESS", Rate(per_second=0, burst=2))
+    rp.use(rp.services)
+    async with rp.browser("192.0.2.66") as flood, rp.browser(SERVER) as server:
+        for _ in range(5):
+            assert refused(await Login().redeem(flood), "unbound")
+        with monkeypatch.context() as away:
+            away.setattr("acrux.http.rp_unbound.append", _fail)
+            assert (await Login().redeem(server)).status_code == 503
+        assert refused(await Login().redeem(server), "unbound")
+    assert [record["unrecorded_count"] for record in rp.records("unbound")] == [0, 0, 3]
+
+
+async def _fail(*_anything):
+    raise Problem(Code.LOG_UNAVAILABLE)
+
+
+async def test_a_flood_does_not_lock_a_client_out(tmp_path):
+    """Who guesses uses up the client's quota; what is known to belong to a login or a session goes on all the same."""
+    quotas = AdapterQuotas(tokens_by_client=Rate(per_second=0, burst=3))
+    bed = RpBed(tmp_path, quotas=quotas)
+    login = await begun(bed)
+    async with bed.browser("192.0.2.66") as flood, bed.browser(SERVER) as server:
+        statuses = [
+            (await Login(verifier=verifier).redeem(flood)).status_code for verifier in (None, "v" * 43, "x", None)
+        ]
+        bed.provider.answers.clear()
+        bed.provider.will_answer(nonce=login.nonce, more={"refresh_token": "rt-1"})
+        assert (await login.redeem(server)).status_code == 200
+        bed.provider.answers.append((200, {"access_token": "at-2"}))
+        assert (await post(server, "grant_type=refresh_token&refresh_token=rt-1")).status_code == 200
+    assert statuses == [400, 400, 400, 429]
+    bed.close()
 
 
 async def test_a_flood_of_tokens(rp):

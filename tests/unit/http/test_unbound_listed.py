@@ -36,7 +36,7 @@ async def test_a_bypass_is_listed(rp):
     rp.ship()
     (item,) = await listed(rp)
     assert (item["client"], item["grant_type"], item["reason"]) == ("jira", "authorization_code", UNKNOWN)
-    assert item["decision_id"] is None
+    assert (item["decision_id"], item["unrecorded_count"]) == (None, 0)
     assert item["request_id"] in told
     assert len(item["receipt"]["leaf_hash"]) == 64
     async with rp.client("auditor") as client:

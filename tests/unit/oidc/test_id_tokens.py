@@ -245,3 +245,11 @@ def test_no_key_set() -> None:
     found = read_key_set({"keys": [{"kty": "oct"}, {"kty": "AKP"}, 5, {"kty": "RSA", "kid": 7}]})
     assert found is not None
     assert found.keys == (PublicKey(None, {"kty": "RSA", "kid": 7}),)
+
+
+@pytest.mark.parametrize("kind", [["RSA"], {"a": 1}, None, 7, True])
+def test_a_key_of_no_readable_kind_is_ignored(kind) -> None:
+    """RFC 7517 section 5: what a provider writes there costs the other keys of its set nothing."""
+    found = read_key_set({"keys": [{"kty": kind, "kid": "odd"}, {"kty": "RSA", "kid": "good"}]})
+    assert found is not None
+    assert [key.kid for key in found.keys] == ["good"]

@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from acrux.domain.facts import BUILT_IN_FACTS, FactType
-from acrux.policy.facts import FactBuilder, attribute_value, default_provider
+from acrux.policy.facts import FactBuilder, Whereabouts, attribute_value, default_provider
 from acrux.policy.load import check_files
-from acrux.policy.request import RequestInvalid, request_from_json
+from acrux.policy.request import RequestInvalid, request_from_json, supposed_from_json
 
 NOW = datetime(2026, 11, 24, 9, tzinfo=UTC)
 SET = """
@@ -185,24 +185,46 @@ def test_zones_follow_from_the_address(ip, normal, zones, trusted):
 
 
 class Atlas:
-    """A geography of one country."""
+    """A geography of one country, and a damaged part."""
 
-    def place_of(self, ip):
-        return ("FR", 64_500) if ip.startswith("198.51.100.") else ("ZZ", 0)
+    def whereabouts_of(self, ip):
+        if ip.startswith("203.0.113."):
+            return Whereabouts(None, None)
+        return Whereabouts("FR", 64_500) if ip.startswith("198.51.100.") else Whereabouts("ZZ", 0)
 
 
 def test_geography_is_known_only_with_a_file():
-    """Country and AS are absent without a geography, and without an address; with one they say `ZZ` and 0 at worst."""
+    """Country and AS are absent without a file; with one they are `ZZ` and 0 for what it does not know.
+
+    It knows no address that is missing or unreadable either: were the facts absent there, leaving the address out
+    would switch off every rule that guards them with `in known`.
+    """
     builder = FactBuilder(POLICY, Atlas())
 
-    def place(ip):
-        facts = builder.build(request_from_json({"client": "jira", "network": {"ip": ip}}), NOW).facts.values
+    def place(**network):
+        facts = builder.build(supposed_from_json({"client": "jira", "network": network}), NOW).facts.values
+        present = {name for name in ("network.country", "network.asn") if name in facts}
+        assert present == {name for name in facts["known"] if name in {"network.country", "network.asn"}}
         return facts.get("network.country"), facts.get("network.asn")
 
-    assert place("198.51.100.1") == ("FR", 64_500)
-    assert place("192.0.2.1") == ("ZZ", 0)
-    assert place("") == (None, None)
+    assert place(ip="[::ffff:198.51.100.1]:443") == ("FR", 64_500)
+    assert place(ip="192.0.2.1") == ("ZZ", 0)
+    assert place() == place(ip="") == place(ip="nonsense") == ("ZZ", 0)
+    assert place(ip="203.0.113.1") == (None, None)
     assert "network.country" not in values(network={"ip": "198.51.100.1"})
+
+
+def test_a_what_if_says_country_and_as_itself():
+    """What a test or a what-if says wins over the files, each fact by itself, and needs none; no caller can say it."""
+    asked = supposed_from_json({"client": "jira", "network": {"ip": "198.51.100.1", "country": "NO"}})
+    with_files, without = (
+        FactBuilder(POLICY, geography).build(asked, NOW).facts.values for geography in (Atlas(), None)
+    )
+    assert (with_files["network.country"], with_files["network.asn"]) == ("NO", 64_500)
+    assert without["network.country"] == "NO"
+    assert "network.asn" not in without
+    with pytest.raises(RequestInvalid, match="unknown field"):
+        request_from_json({"client": "jira", "network": {"country": "NO"}})
 
 
 def test_attributes_have_their_declared_types():

@@ -8,7 +8,13 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from acrux.domain.request import DecideRequest
-from acrux.policy.request import RequestInvalid, parse_request, request_from_json, request_json_schema
+from acrux.policy.request import (
+    RequestInvalid,
+    parse_request,
+    request_from_json,
+    request_json_schema,
+    supposed_from_json,
+)
 
 FULL = {
     "client": {"id": "jira"},
@@ -253,3 +259,36 @@ def test_the_schema_refuses_unknown_fields():
     assert validator.is_valid(FULL)
     for body in ({"client": "a", "x": 1}, {"client": {"id": "a", "x": 1}}, {"client": "a", "attributes": {"\x07": 1}}):
         assert not validator.is_valid(body)
+
+
+@pytest.mark.parametrize(
+    ("network", "pointer", "message"),
+    [
+        ({"country": "de"}, "/network/country", "expected a country as ISO 3166-1 has it"),
+        ({"country": "Germany"}, "/network/country", "expected a country as ISO 3166-1 has it"),
+        ({"country": ""}, "/network/country", "must not be empty"),
+        ({"country": 49}, "/network/country", "expected a string"),
+        ({"asn": "AS64500"}, "/network/asn", "expected an integer"),
+        ({"asn": 2**32}, "/network/asn", "greater than 4294967295"),
+        ({"asn": -1}, "/network/asn", "less than 0"),
+        ({"ip": "198.51.100.9", "city": "x"}, "/network/city", "unknown field"),
+    ],
+)
+def test_supposed_places(network, pointer, message):
+    """A what-if may say country and AS in the form in which the facts have them, and nothing else of a place."""
+    with pytest.raises(RequestInvalid) as caught:
+        supposed_from_json({"client": "jira", "network": network})
+    (error,) = caught.value.errors
+    assert error.pointer == pointer
+    assert error.message.startswith(message)
+
+
+def test_nobody_sends_a_place():
+    """Decide takes no country and no AS: the service finds them out, whoever asks. The schemas say so."""
+    body = {"client": "jira", "network": {"ip": "198.51.100.9", "country": "DE", "asn": 64500}}
+    supposed = supposed_from_json(body)
+    assert (supposed.network_country, supposed.network_asn) == ("DE", 64500)
+    with pytest.raises(RequestInvalid):
+        parse_request(json.dumps(body).encode())
+    assert Draft202012Validator(request_json_schema(supposed=True)).is_valid(body)
+    assert not Draft202012Validator(request_json_schema()).is_valid(body)
