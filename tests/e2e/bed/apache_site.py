@@ -91,7 +91,7 @@ class Parts:
             },
         }
         if host.client == "vault":
-            proxies = page_host(5).replace("10.0.0.0/8", "127.0.0.0/8")
+            proxies = page_host(5).replace("10.0.0.5", "127.0.0.0/8")
             more[3]["</VirtualHost>"] = f"{proxies}</VirtualHost>"
         return host.config(
             self.certificate,
