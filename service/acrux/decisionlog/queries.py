@@ -123,14 +123,13 @@ class Queries:
         """
         digest, conditions = self._asked(filters, "decisions", limit, cursor)
         # One more than asked for says whether there is a next page.
-        found, outcomes = self._database.read(lambda transaction: _read_page(transaction, conditions, limit + 1))
+        found = self._database.read(lambda transaction: _read_page(transaction, conditions, limit + 1))
         shown = found[:limit]
         return Page(
             items=tuple(
-                show_decision(one, outcomes.get(decision_id, ()), self._keyring, open_facts=open_facts)
-                for decision_id, one, _ in shown
+                show_decision(_found(one), outcomes, self._keyring, open_facts=open_facts) for one, outcomes in shown
             ),
-            next_cursor=seal_cursor(self._cursors, shown[-1][2].key, digest) if len(found) > limit else None,
+            next_cursor=seal_cursor(self._cursors, shown[-1][0].key, digest) if len(found) > limit else None,
         )
 
     def unbound(self, filters: Filters, *, limit: int = DEFAULT_LIMIT, cursor: str | None = None) -> Page:
@@ -175,20 +174,33 @@ class Queries:
 
 def _read_page(
     transaction: Transaction, conditions: Conditions, limit: int
-) -> "tuple[list[tuple[str, Found, StoredRecord]], dict[str, list[Found]]]":
-    found = [(_decision_id(one), _found(one), one) for one in records.page(transaction, conditions, limit)]
-    outcomes: dict[str, list[Found]] = {}
-    ids = [decision_id for decision_id, _, _ in found]
-    by_id = {decision_id: orjson.loads(one.body) for decision_id, one, _ in found}
-    for outcome in (*records.outcomes_of(transaction, ids), *records.fallbacks_of(transaction, ids)):
-        decision_id = _decision_id(outcome)
-        if is_outcome_of(orjson.loads(outcome.body), by_id[decision_id]):
-            outcomes.setdefault(decision_id, []).append(_found(outcome))
-    return found, outcomes
+) -> "list[tuple[StoredRecord, list[Found]]]":
+    """Decisions, each with what came of it.
+
+    An id alone does not tell whose outcome a record is: callers choose the ids in their reports, and may choose one
+    that is somebody else's.
+    """
+    found = [(one, orjson.loads(one.body)) for one in records.page(transaction, conditions, limit)]
+    ids = {_decision_id(record) for _, record in found}
+    returned: dict[str, list[tuple[Any, Found]]] = {}
+    for one in (*records.outcomes_of(transaction, ids), *records.fallbacks_of(transaction, ids)):
+        record = orjson.loads(one.body)
+        returned.setdefault(_decision_id(record), []).append((record, _found(one)))
+    return [
+        (
+            one,
+            [
+                outcome
+                for record, outcome in returned.get(_decision_id(decision), ())
+                if is_outcome_of(record, decision)
+            ],
+        )
+        for one, decision in found
+    ]
 
 
-def _decision_id(record: StoredRecord) -> str:
-    return str(orjson.loads(record.body)["content"]["decision_id"])
+def _decision_id(record: Any) -> str:
+    return str(record["content"]["decision_id"])
 
 
 def _found(record: StoredRecord) -> Found:

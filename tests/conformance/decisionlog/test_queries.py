@@ -160,6 +160,20 @@ def test_what_callers_decided_is_listed_too(node):
     assert (found.item["verdict"], found.item["facts"]["user.id"], found.revision) == ("downgraded", "u-1", None)
 
 
+def test_an_id_that_is_somebody_elses(node):
+    """What a caller reports under the id of another client's decision neither hides nor adds a verdict to that one."""
+    decision_id, _ = node.decide(at=START, client="jira")
+    node.judge(decision_id, Verdict.DOWNGRADED)
+    for sent, verdict in (({"client": "wiki"}, None), (None, Verdict.SATISFIED)):
+        reported(node, 1, decision_id=decision_id, client="wiki", sent=sent, verdict=verdict, verdict_at=START)
+        reported(node, 0, decision_id=decision_id, client="wiki", sent=sent, verdict=verdict, verdict_at=START)
+    node.ship()
+    items = node.queries.list(Filters({}), open_facts=False).items
+    told = {(item["client"], item["kind"], item["verdict"]) for item in items}
+    assert told == {("jira", "decision", "downgraded"), ("wiki", "fallback", "satisfied")}
+    assert node.queries.find(decision_id, open_facts=False).item["verdict"] == "downgraded"
+
+
 def test_time_is_filtered_from_inclusive_to_exclusive(node):
     """`from` is inclusive and `to` exclusive, to the microsecond."""
     first, _ = node.decide(at=START)
