@@ -15,6 +15,7 @@ import httpx
 
 from acrux.adapters.rewrite_map import NAMES, ImpatientTransport, RewriteMap
 from acrux.client import AcruxClient
+from acrux.client.deadlines import hurry_transport
 
 DESCRIPTION = """\
 Answer Apache's RewriteMap: for each line of facts, what the login must ask the provider for.
@@ -86,13 +87,15 @@ def _client(parser: argparse.ArgumentParser, options: argparse.Namespace) -> Acr
         verify: ssl.SSLContext | bool = True
         if options.ca_file is not None:
             verify = ssl.create_default_context(cafile=options.ca_file)
+        connecting = httpx.HTTPTransport(verify=verify)
+        hurry_transport(connecting)
         return AcruxClient(
             options.url,
             _token(parser, options.token_file),
             client=options.client,
             timeout_seconds=options.timeout_ms / 1000,
             cache_path=options.cache,
-            transport=ImpatientTransport(httpx.HTTPTransport(verify=verify)),
+            transport=ImpatientTransport(connecting),
         )
     except (OSError, ValueError) as error:
         parser.error(str(error))

@@ -30,10 +30,15 @@ def hurried(deadline_seconds: float) -> Iterator[None]:
 def hurry(client: httpx.Client) -> None:
     """Has a client's connections keep to `hurried`; transports of the caller's own are left as they are."""
     for transport in (client._transport, *client._mounts.values()):  # noqa: SLF001 - httpx has no public way
-        pool: Any = getattr(transport, "_pool", None)
-        backend = getattr(pool, "_network_backend", None)
-        if isinstance(backend, httpcore.NetworkBackend):
-            pool._network_backend = _Backend(backend)  # noqa: SLF001 - same
+        hurry_transport(transport)
+
+
+def hurry_transport(transport: httpx.BaseTransport | None) -> None:
+    """The same for one transport, before another is put around it; one that is not httpx's own is left as it is."""
+    pool: Any = getattr(transport, "_pool", None)
+    backend = getattr(pool, "_network_backend", None)
+    if isinstance(backend, httpcore.NetworkBackend):
+        pool._network_backend = _Backend(backend)  # noqa: SLF001 - httpx has no public way
 
 
 def _left(timeout_seconds: float | None, late: type[httpcore.TimeoutException]) -> float | None:

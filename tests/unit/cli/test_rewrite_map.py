@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from dripping import PLACES, dripping_port
 
 import acrux.cli
 from acrux.cli.group import command
@@ -226,6 +227,15 @@ def test_acrux_hangs(start, service, tmp_path) -> None:
     service.answer = None
     assert start(service.url, *cache, "--timeout-ms", "300").ask(b"app.id=1", b"app.id=2") == [ASK, ASK]
     assert len(service.asked) >= 2
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_an_answer_that_drips(start, place) -> None:
+    """Nor is an answer waited for that never ends: Apache asks for one login at a time, so all would stand still."""
+    with dripping_port(place) as port:
+        rewriting = start(f"http://127.0.0.1:{port}", "--timeout-ms", "100")
+        assert rewriting.ask(b"app.id=a", b"app.id=b") == ["FAIL unavailable"] * 2
+        assert "(timed out)" in rewriting.end()[2].splitlines()[0]
 
 
 def test_a_token_that_is_wrong(start, service) -> None:

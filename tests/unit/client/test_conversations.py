@@ -1,7 +1,6 @@
 """What the clients do with each answer, and without one: the same laws for the blocking and the asynchronous one."""
 
 import asyncio
-import contextlib
 import inspect
 import json
 import os
@@ -12,6 +11,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
+import dripping
 import httpx
 import jwt
 import pytest
@@ -793,28 +793,11 @@ async def test_time_is_for_the_whole_call(kind, silent_port, monkeypatch) -> Non
     await call("close")
 
 
-@pytest.fixture(params=["status", "headers", "body"])
+@pytest.fixture(params=dripping.PLACES)
 def dripping_port(request):
     """A port whose answers come a few bytes at a time: the status line, headers without end, or the body."""
-    begun = {"status": b"", "headers": b"HTTP/1.1 200 OK\r\n", "body": b"HTTP/1.1 200 OK\r\nContent-Length: 60\r\n\r\n"}
-    drop = {"status": b"H", "headers": b"X-Wait: y\r\n", "body": b" "}[request.param]
-
-    def drip(connection: socket.socket) -> None:
-        with contextlib.suppress(OSError), connection:
-            connection.recv(65536)
-            connection.sendall(begun[request.param])
-            for _ in range(60):
-                connection.sendall(drop)
-                time.sleep(0.02)
-
-    def accept(listening: socket.socket) -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                threading.Thread(target=drip, args=(listening.accept()[0],), daemon=True).start()
-
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        threading.Thread(target=accept, args=(listening,), daemon=True).start()
-        yield listening.getsockname()[1]
+    with dripping.dripping_port(request.param) as port:
+        yield port
 
 
 @pytest.mark.parametrize("kind", [AcruxClient, AsyncAcruxClient])
