@@ -6,6 +6,7 @@ would say nonsense, and one that is cut short would end the workers.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -16,9 +17,10 @@ from typing import IO, TYPE_CHECKING, Final
 from acrux.wiring.geoip import GeoipFact, GeoipInvalid, GeoipTable, open_table
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
 _MANIFEST: Final = "last-good.json"
+_ASIDE: Final = ".new-"
 _CHUNK_BYTES: Final = 1 << 20
 _MOST_BYTES: Final = 2 << 30
 """The largest file on offer has a quarter of this."""
@@ -38,20 +40,22 @@ class GeoipCopies:
         Raises:
             GeoipInvalid: the file can't be read or copied, is damaged, or does not say this fact.
         """
+        aside = self._directory / f"{_ASIDE}{fact}"
         try:
             self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            aside = self._directory / f".new-{fact}"
-            digest = _copy(source, aside)
+            return self._take(source, aside, fact)
         except OSError as failure:
-            where = "" if failure.filename in {str(source), None} else " into the state directory"
-            verb = "copied" if where else "read"
-            raise GeoipInvalid(f"can't be {verb}{where}: {failure.strerror or failure}") from failure
-        try:
-            table = open_table(aside, fact)
-            table.check()
+            # What is half written must not go on filling the disk that the log is spooled on.
+            _remove(aside)
+            raise GeoipInvalid(f"can't be copied into the state directory: {failure.strerror or failure}") from failure
         except GeoipInvalid:
-            aside.unlink(missing_ok=True)
+            _remove(aside)
             raise
+
+    def _take(self, source: Path, aside: Path, fact: GeoipFact) -> tuple[Path, GeoipTable]:
+        digest = _copy(source, aside)
+        table = open_table(aside, fact)
+        table.check()
         copy = self._path(digest)
         aside.replace(copy)
         return copy, table
@@ -74,7 +78,9 @@ class GeoipCopies:
 
     def keep(self, sources: Mapping[GeoipFact, Path], copies: Mapping[GeoipFact, Path]) -> None:
         """Remembers what is in use for the next start: written aside, flushed, renamed, so that a crash leaves one."""
-        kept = {fact.value: [str(sources[fact].absolute()), copy.stem] for fact, copy in copies.items()}
+        kept = {fact.value: (str(sources[fact].absolute()), copy.stem) for fact, copy in copies.items()}
+        if kept == self._manifest():
+            return
         aside = self._directory / ".manifest"
         with aside.open("w", encoding="utf-8") as out:
             json.dump(kept, out)
@@ -83,10 +89,11 @@ class GeoipCopies:
         aside.replace(self._directory / _MANIFEST)
 
     def forget(self, used: Collection[Path]) -> None:
-        """Removes the copies that nobody uses any more."""
-        for copy in self._directory.glob("*.mmdb"):
-            if copy not in used:
-                copy.unlink(missing_ok=True)
+        """Removes the copies that nobody uses any more, and halves of copies."""
+        for pattern in ("*.mmdb", f"{_ASIDE}*"):
+            for copy in self._directory.glob(pattern):
+                if copy not in used:
+                    copy.unlink(missing_ok=True)
 
     def _path(self, digest: str) -> Path:
         return self._directory / f"{digest}.mmdb"
@@ -99,16 +106,20 @@ class GeoipCopies:
             return {}
 
 
+def _remove(aside: Path) -> None:
+    with contextlib.suppress(OSError):
+        aside.unlink(missing_ok=True)
+
+
 def _copy(source: Path, aside: Path) -> str:
     """Copies, and says the copy's digest.
 
     Raises:
-        GeoipInvalid: it is no file, too large, or was written to meanwhile: then it may be half old and half new.
-        OSError: it can't be read or written.
+        GeoipInvalid: it is no file, can't be read, is too large, or was written to meanwhile: then it may be half old
+            and half new.
+        OSError: the copy can't be written.
     """
-    if not stat.S_ISREG(source.stat().st_mode):  # before it is opened: a pipe would never end
-        raise GeoipInvalid("is no file")
-    with source.open("rb") as file:
+    with _open(source) as file:
         before = _state_of(file)
         if before[0] > _MOST_BYTES:
             raise GeoipInvalid(f"is larger than {_MOST_BYTES >> 30} GiB")
@@ -116,7 +127,7 @@ def _copy(source: Path, aside: Path) -> str:
         digest = hashlib.sha256()
         descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o400)
         with os.fdopen(descriptor, "wb") as out:
-            while chunk := file.read(_CHUNK_BYTES):
+            for chunk in _chunks(file):
                 digest.update(chunk)
                 out.write(chunk)
             out.flush()
@@ -124,6 +135,27 @@ def _copy(source: Path, aside: Path) -> str:
         if _state_of(file) != before:
             raise GeoipInvalid("was written to while it was read: replace it by renaming, as geoipupdate does")
     return digest.hexdigest()
+
+
+def _open(source: Path) -> IO[bytes]:
+    try:
+        if not stat.S_ISREG(source.stat().st_mode):  # before it is opened: a pipe would never end
+            raise GeoipInvalid("is no file")
+        return source.open("rb")
+    except OSError as failure:
+        raise _unreadable(failure) from failure
+
+
+def _chunks(file: IO[bytes]) -> Iterator[bytes]:
+    try:
+        while chunk := file.read(_CHUNK_BYTES):
+            yield chunk
+    except OSError as failure:
+        raise _unreadable(failure) from failure
+
+
+def _unreadable(failure: OSError) -> GeoipInvalid:
+    return GeoipInvalid(f"can't be read: {failure.strerror or failure}")
 
 
 def _state_of(file: IO[bytes]) -> tuple[int, int]:

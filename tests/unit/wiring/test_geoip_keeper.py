@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import resource
 import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -167,23 +168,26 @@ def test_a_file_that_is_written_to_meanwhile_is_not_taken(
     assert country(keeper) == "NO"
 
 
-def test_a_full_disk_keeps_the_last_good_one(
-    tmp_path: Path, source: Path, newer: bytes, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Where no copy can be made, that is said to be the state directory's fault, and the old copy is used."""
+def test_a_full_disk_keeps_the_last_good_one(tmp_path: Path, source: Path, newer: bytes) -> None:
+    """Where no copy can be made, that is said to be the state directory's fault, and the old copy is used.
+
+    Nothing of the new one stays on the disk, which the log is spooled on.
+    """
     keeper = keeper_of(tmp_path, country=source)
     keeper.start()
+    before = copies(tmp_path)
     put(source, newer)
-
-    def full(*_: object) -> None:
-        raise OSError(28, "No space left on device", str(tmp_path / "state" / "geoip" / ".new-country"))
-
-    monkeypatch.setattr(geoip_copies, "_copy", full)
-    assert keeper.reload()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))
+    try:
+        assert keeper.reload()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     failure = keeper.offer.states[COUNTRY].failure
     assert failure is not None
-    assert "can't be copied into the state directory: No space left on device" in failure.summary
+    assert "can't be copied into the state directory: File too large" in failure.summary
     assert country(keeper) == "DE"
+    assert copies(tmp_path) == before
 
 
 def test_the_last_good_file_survives_a_restart(tmp_path: Path, source: Path) -> None:
@@ -257,7 +261,8 @@ def test_a_lost_state_directory_is_no_end(tmp_path: Path, source: Path, newer: b
 def test_what_a_killed_run_left_is_removed(tmp_path: Path, source: Path) -> None:
     """A start removes the copies that are not in use, also where no file is configured any more."""
     keeper_of(tmp_path, country=source).start()
-    (tmp_path / "state" / "geoip" / "left.mmdb").write_bytes(b"")
+    for left in ("left.mmdb", ".new-asn"):
+        (tmp_path / "state" / "geoip" / left).write_bytes(b"")
     keeper_of(tmp_path, country=source).start()
     assert len(copies(tmp_path)) == 2
     keeper_of(tmp_path).start()
