@@ -17,7 +17,7 @@ POLICY = """\
 version: acrux/v1
 ladder: [basic, mfa]
 providers: {corp: {issuer: 'https://login.example.com', acr: {mfa: 'urn:example:loa:2'}}}
-clients: {jira: {}, wiki: {}}
+clients: {jira: {}, wiki: {}, intranet: {}}
 defaults: {unregistered_client: mfa}
 rules:
   - {id: bare, when: client.id == "jira" && network.country != "DE", require: mfa}
@@ -78,6 +78,22 @@ def test_a_reload_is_over_when_every_worker_has_the_file(place: Place) -> None:
         put(place.source, place.moved if turn % 2 == 0 else place.home)
         place.node.call("POST", "/v1/policy/reload").raise_for_status()
         assert place.levels() == {"mfa" if turn % 2 == 0 else "basic"}
+
+
+def test_a_worker_that_hangs_does_not_hold_up_the_policy(place: Place) -> None:
+    """A worker that does not take a new file keeps no new policy from the others."""
+    hung = place.node.workers()[0]
+    kill(hung, signal.SIGSTOP)
+    try:
+        place.node.write(
+            POLICY.replace("rules:\n", "rules:\n  - {id: all, when: client.id == 'intranet', require: mfa}\n")
+        )
+        put(place.source, place.moved)
+        kill(place.node.program.process.pid, signal.SIGHUP)
+        eventually(lambda: place.node.level("intranet") == "mfa", "the new policy")
+    finally:
+        kill(hung, signal.SIGCONT)
+    eventually(lambda: place.levels() == {"mfa"}, "the new file")
 
 
 def test_a_torn_file_changes_nothing(place: Place) -> None:

@@ -176,7 +176,7 @@ class Supervisor:
 
     async def reload(self) -> ReloadReport:
         """Reads policies and GeoIP files; returns when every worker decides with what is active then."""
-        await self._reload_geoip()
+        # Policies first: a change of them is noticed once, and must not wait for a file that a worker does not take.
         async with self._running.reloads:
             before = self._keeper.offer
             changed = await self._keeper.reload()
@@ -184,7 +184,8 @@ class Supervisor:
             if offer is not before:
                 await self._offer(offer, changed=changed)
             checked = self._keeper.checked
-            return ReloadReport(None if checked is None else checked.revision, changed, offer.failure)
+        await self._reload_geoip()
+        return ReloadReport(None if checked is None else checked.revision, changed, offer.failure)
 
     async def _offer(self, offer: PolicyOffer, *, changed: bool) -> None:
         # A set is pickled once, and sent only where it is news.
