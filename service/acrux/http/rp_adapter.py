@@ -9,6 +9,7 @@ from typing import Final
 from fastapi import Request
 
 from acrux.adapters.addresses import TrustedProxies
+from acrux.domain.identifiers import ClientName
 from acrux.engine import Decider
 from acrux.http.calls import REQUEST_ID, Call, require_policy
 from acrux.http.problems import Code, Problem
@@ -82,7 +83,7 @@ class RedirectAdapter:
         quotas.check_address(address)
         decider = require_policy(self.services)
         checked = decider.compiled.checked
-        client = next((one for one in checked.clients.values() if one.name == name), None)
+        client = checked.clients.get(ClientName(name))
         if client is None:
             raise Problem(Code.NOT_FOUND, "no client of the policy set has this name")
         if by_client:
