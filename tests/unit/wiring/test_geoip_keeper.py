@@ -168,6 +168,28 @@ def test_a_file_that_is_written_to_meanwhile_is_not_taken(
     assert country(keeper) == "NO"
 
 
+def test_a_file_that_is_too_large_is_not_taken(tmp_path: Path, source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file of a size that no such file has is not copied: it would fill the disk that the log is spooled on."""
+    monkeypatch.setattr(geoip_copies, "_MOST_BYTES", source.stat().st_size)
+    keeper_of(tmp_path, country=source).start()
+    monkeypatch.setattr(geoip_copies, "_MOST_BYTES", source.stat().st_size - 1)
+    with pytest.raises(GeoipUnusable, match="is larger than"):
+        keeper_of(tmp_path / "other", country=source).start()
+
+
+def test_the_same_content_is_no_news(tmp_path: Path, source: Path) -> None:
+    """A file that is replaced by its equal, as updaters do it, is offered to nobody, and was taken when it was."""
+    clock = Clock()
+    keeper = keeper_of(tmp_path, clock, country=source)
+    keeper.start()
+    clock.at = NOW + timedelta(hours=1)
+    put(source, source.read_bytes())
+    before = keeper.offer
+    assert not keeper.reload()
+    assert keeper.offer is before
+    assert before.states[COUNTRY].loaded_at == NOW
+
+
 def test_a_full_disk_keeps_the_last_good_one(tmp_path: Path, source: Path, newer: bytes) -> None:
     """Where no copy can be made, that is said to be the state directory's fault, and the old copy is used.
 
@@ -214,7 +236,9 @@ def test_without_a_good_file_ever_nothing_starts(tmp_path: Path, source: Path) -
         keeper_of(tmp_path, country=source).start()
 
 
-@pytest.mark.parametrize("loss", ["another path", "copy gone", "copy damaged", "manifest gone", "manifest torn"])
+@pytest.mark.parametrize(
+    "loss", ["another path", "copy gone", "copy damaged", "copy altered", "manifest gone", "manifest torn"]
+)
 def test_what_is_no_last_good_copy_is_not_used(tmp_path: Path, source: Path, loss: str) -> None:
     """Only a whole copy of the very file that is configured stands in for it: another path may mean another file."""
     keeper = keeper_of(tmp_path, country=source)
@@ -229,6 +253,8 @@ def test_what_is_no_last_good_copy_is_not_used(tmp_path: Path, source: Path, los
             copy.unlink()
         case "copy damaged":
             put(copy, damaged(copy.read_bytes()))
+        case "copy altered":  # a whole file, which says something else
+            put(copy, copy.read_bytes().replace(b"DE", b"NO"))
         case "manifest gone":
             manifest.unlink()
         case _:
