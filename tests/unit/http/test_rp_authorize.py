@@ -1,17 +1,10 @@
 """The first half of a login through the redirect adapter: what is refused, what passes, what is added."""
 
-import asyncio
-import re
-from dataclasses import replace
 from urllib.parse import quote
 
 import httpx
 import pytest
 from rp_bed import CAFE, ISSUER, MFA, OFFICE, Login, RpBed, target
-
-from acrux.domain.decision import Accept, DecisionOutcome
-from acrux.http.problems import Code, Problem
-from acrux.wiring.settings import AdapterQuotas, Rate
 
 
 async def test_the_decision_is_merged(rp):
@@ -215,74 +208,6 @@ async def test_by_form(rp):
     assert (both.status_code, other.status_code, large.status_code) == (400, 400, 413)
 
 
-async def test_the_page(rp):
-    """The page is for phones, has no script, fetches nothing, and names what a help desk asks for."""
-    rp.replace(settings=rp.settings.__class__(help_desk="Call <4242>."))
-    async with rp.browser() as browser:
-        response = await Login().begin(browser, redirect_uri="https://evil.example.com/")
-        unknown = await Login().begin(browser, client="nobody")
-        other = await browser.get("/rp/unregistered/.well-known/openid-configuration")
-    assert response.headers["content-type"] == "text/html; charset=utf-8"
-    assert "default-src 'none'" in response.headers["content-security-policy"]
-    assert "unsafe" not in response.headers["content-security-policy"]
-    assert 'name="viewport"' in response.text
-    assert "<script" not in response.text
-    assert "Call &lt;4242&gt;." in response.text
-    assert response.headers["x-request-id"] in response.text
-    assert "evil" not in response.text
-    assert unknown.status_code == other.status_code == 404
-
-
-async def test_what_a_help_desk_asks_for(rp, monkeypatch):
-    """Application, time and request always, the decision wherever there is one: in one box that a tap selects."""
-
-    async def fail(*_anything):
-        raise Problem(Code.DATABASE_UNAVAILABLE)
-
-    login = Login(client_id="closed", redirect_uri="https://closed.example.com/callback")
-    async with rp.browser() as browser:
-        wrong = await Login().begin(browser, redirect_uri=None)
-        nobody = await Login().begin(browser, client="call-555-1234")
-        denied = await login.begin(browser, "closed", response_mode="form_post")
-        monkeypatch.setattr("acrux.http.rp_bindings.Bindings.bind", fail)
-        unbound = await Login().begin(browser)
-        by_form = await browser.post("/rp/jira/authorize", data={"client_id": "jira-sso"})
-    first, second = (record["decision_id"] for record in rp.records("decision"))
-    for page, application in ((wrong, "jira"), (denied, "closed"), (unbound, "jira")):
-        assert f"<dt>Application:</dt> <dd>{application}</dd>" in page.text
-        assert f"<dt>Request:</dt> <dd>{page.headers['x-request-id']}</dd>" in page.text
-        assert "<dt>Time:</dt> <dd>2026-11-24 08:00:00 UTC</dd>" in page.text
-        assert "user-select:all" in page.text
-    assert "555" not in nobody.text
-    assert f"<dt>Decision:</dt> <dd>{first}</dd>" in denied.text
-    assert f"<dt>Decision:</dt> <dd>{second}</dd>" in unbound.text
-    assert [("Try again" in page.text) for page in (wrong, denied, unbound, by_form)] == [False, False, True, False]
-
-
-async def test_a_page_for_people_wherever_they_are(rp, monkeypatch):
-    """A mistyped address, another method and a defect too: a page where a browser may be, JSON where programs are."""
-
-    async def fail(*_anything):
-        raise RuntimeError("s3cr3t")
-
-    async with rp.browser() as browser:
-        mistyped = await browser.get("/rp/jira/authorise?x=555")
-        put = await browser.put("/rp/jira/authorize")
-        for_programs = await browser.get("/rp/jira/token")
-    monkeypatch.setattr("acrux.http.rp.authorize", fail)
-    transport = httpx.ASGITransport(rp.app, raise_app_exceptions=False)
-    async with httpx.AsyncClient(transport=transport, base_url="http://acrux.example.com") as browser:
-        defect = await Login().begin(browser)
-    assert [page.status_code for page in (mistyped, put, for_programs, defect)] == [404, 405, 405, 500]
-    assert put.headers["allow"] == "GET, HEAD, POST"
-    for page in (mistyped, put, defect):
-        assert page.headers["content-type"] == "text/html; charset=utf-8"
-        assert page.headers["x-request-id"] in page.text
-        assert "s3cr3t" not in page.text
-        assert "555" not in page.text
-    assert for_programs.json()["code"] == "method_not_allowed"
-
-
 FETCHED = {
     "an image": {"sec-fetch-dest": "image", "sec-fetch-mode": "no-cors"},
     "a frame": {"sec-fetch-dest": "iframe", "sec-fetch-mode": "navigate"},
@@ -306,24 +231,6 @@ async def test_nobody_in_the_office_lends_its_address_by_looking_at_a_page(rp, l
     assert rp.records("decision")[-1]["facts"]["network.zones"] == ["unknown"]
 
 
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"acr_values": "call-555-1234"},
-        {"claims": '{"id_token":{"call-555-1234":{"x":{"y":{"z":{"a":{"b":{"c":{"d":{"e":1}}}}}}}}}}'},
-        {"max_age": "call-555-1234"},
-        {"response_type": "call-555-1234"},
-        {"scope": "openid " + "call-555-1234 " * 200},
-    ],
-)
-async def test_nobody_writes_on_our_page(rp, changes):
-    """Whoever makes a link chooses its parameters, and none of their words stand on the page."""
-    async with rp.browser() as browser:
-        response = await Login().begin(browser, **changes)
-    assert response.status_code == 400
-    assert "555" not in response.text
-
-
 @pytest.mark.parametrize(("mode", "mark"), [(None, "?"), ("query", "?"), ("fragment", "#")])
 async def test_a_denial_is_told_to_the_client(rp, mode, mark):
     """`deny` becomes `access_denied` at the registered URI, with the state as it came and the provider's issuer."""
@@ -340,16 +247,6 @@ async def test_a_denial_is_told_to_the_client(rp, mode, mark):
     assert record["decision_id"] in parameters["error_description"]
 
 
-async def test_a_denial_that_takes_a_script_is_told_here(rp):
-    """Where the client wants a form post the user reads of the denial here, with the decision's id."""
-    login = Login(client_id="closed", redirect_uri="https://closed.example.com/callback")
-    async with rp.browser() as browser:
-        response = await login.begin(browser, "closed", response_mode="form_post")
-    (record,) = rp.records("decision")
-    assert response.status_code == 403
-    assert record["decision_id"] in response.text
-
-
 async def test_a_denial_at_an_address_with_a_query(rp):
     """The registered URI's own query stays."""
     rp.load({"policy.yaml": rp.files["policy.yaml"].replace(b'client.id == "closed"', b'client.id == "jira"')})
@@ -357,58 +254,6 @@ async def test_a_denial_at_an_address_with_a_query(rp):
         response = await Login(redirect_uri="https://jira.example.com/two?x=1").begin(browser, state=None)
     assert response.headers["location"].startswith("https://jira.example.com/two?x=1&error=access_denied&")
     assert "state=" not in response.headers["location"]
-
-
-@pytest.mark.parametrize("first", ["nonce", "challenge"])
-async def test_the_higher_of_two_decisions(rp, first):
-    """A second request with a bound value, from elsewhere, gets the higher of both decisions; its record says so."""
-    login = Login()
-    again = Login(nonce=login.nonce) if first == "nonce" else Login(verifier=login.verifier)
-    async with rp.browser(CAFE) as outside, rp.browser(OFFICE) as office:
-        assert target(await login.begin(outside))[1]["acr_values"] == MFA
-        assert target(await again.begin(office))[1]["acr_values"] == MFA
-        assert "acr_values" not in target(await Login().begin(office))[1]
-    one, two, three = rp.records("decision")
-    assert two["floor"] == {"decisions": [one["decision_id"]], "level": "mfa", "max_age_seconds": 43200}
-    assert two["answer"]["level"] == "mfa"
-    assert "floor" not in three
-
-
-async def test_the_higher_of_two_decisions_when_the_second_is_higher(rp):
-    """The other way round too; and a denial stays one."""
-    login = Login()
-    async with rp.browser(CAFE) as outside, rp.browser(OFFICE) as office:
-        assert "acr_values" not in target(await login.begin(office))[1]
-        assert target(await login.begin(outside))[1]["acr_values"] == MFA
-        rp.load({"policy.yaml": rp.files["policy.yaml"].replace(b'client.id == "closed"', b'client.id == "jira"')})
-        assert target(await login.begin(outside))[1]["error"] == "access_denied"
-        rp.load(rp.files)
-        assert target(await login.begin(office))[1]["error"] == "access_denied"
-
-
-async def test_a_binding_that_can_not_be_read_counts_as_the_highest(rp):
-    """A decision that another key sealed is not forgotten: it counts as the most that can be asked for."""
-    login = Login()
-    async with rp.browser(OFFICE) as office:
-        await login.begin(office)
-        with rp.database.connection() as connection, connection.begin():
-            connection.exec_driver_sql("UPDATE bindings SET ticket = 'x'")
-        assert target(await login.begin(office))[1]["acr_values"].split() == ["urn:example:loa:3"]
-
-
-async def test_many_at_the_same_moment(rp):
-    """However many requests with one nonce come at once: what is bound in the end is the highest of them."""
-    login = Login()
-    async with rp.browser(CAFE) as outside, rp.browser(OFFICE) as office:
-        answers = await asyncio.gather(*(login.begin(office) for _ in range(4)), login.begin(outside))
-    assert {answer.status_code for answer in answers} <= {302, 429}
-    with rp.database.connection() as connection:
-        rows = connection.exec_driver_sql("SELECT ticket FROM bindings").all()
-    tickets = [rp.services.tickets.open(row[0]) for row in rows]
-    assert len({ticket.decision_id for ticket in tickets}) == 1
-    if answers[-1].status_code == 302:
-        assert tickets[0].outcome is DecisionOutcome.STEP_UP
-        assert tickets[0].accept == Accept("acr", (MFA, "urn:example:loa:3", "phr"), 43200)
 
 
 async def test_only_trusted_proxies_are_believed(rp, tmp_path):
@@ -487,37 +332,6 @@ async def test_an_endpoint_with_a_query(rp):
     assert response.headers["location"].startswith(f"{ISSUER}/authorize?p=policy&response_type=code&")
 
 
-async def test_a_flood(rp):
-    """An anonymous flood gets 429, leaves few records, and other addresses and the API go on being served."""
-    async with rp.browser(CAFE) as flooding, rp.browser(OFFICE) as office, rp.client() as api:
-        answers = [await Login().begin(flooding) for _ in range(150)]
-        honest = await Login().begin(office)
-        decided = await api.post("/v1/decisions", json={"client": "jira"})
-    limited = [answer for answer in answers if answer.status_code == 429]
-    assert limited
-    assert re.search(r"too_many_requests", limited[0].text)
-    assert limited[0].headers["retry-after"] == "1"
-    assert honest.status_code == 302
-    assert decided.status_code == 200
-
-
-async def test_quotas_are_settings(rp):
-    """Each limit is the operator's: of sign-ins and of token requests, by address and by client."""
-    one = Rate(0.001, 1)
-    off = AdapterQuotas(None, None, None, None)
-    for limited, sign_ins, tokens in (
-        ({"sign_ins_by_address": one}, [302, 429, 302], [400, 400, 400]),
-        ({"sign_ins_by_client": one}, [302, 429, 429], [400, 400, 400]),
-        ({"tokens_by_address": one}, [302, 302, 302], [400, 429, 400]),
-        ({"tokens_by_client": one}, [302, 302, 302], [400, 429, 429]),
-    ):
-        rp.replace(settings=replace(rp.settings, quotas=replace(off, **limited)))
-        async with rp.browser(CAFE) as first, rp.browser(OFFICE) as second:
-            seen = [(await Login().begin(each)).status_code for each in (first, first, second)]
-            redeemed = [(await Login().redeem(each)).status_code for each in (first, first, second)]
-        assert (seen, redeemed) == (sign_ins, tokens)
-
-
 async def test_nothing_secret_is_kept(rp):
     """State, nonce and challenge stand neither in the log nor in the database."""
     login = Login()
@@ -527,19 +341,6 @@ async def test_nothing_secret_is_kept(rp):
     kept = b"".join(path.read_bytes() for path in rp.directory.rglob("*") if path.is_file())
     for secret in (login.nonce, login.challenge, login.state, login.verifier):
         assert secret.encode() not in kept
-
-
-async def test_a_login_that_is_bound_anew_all_the_time(rp, monkeypatch):
-    """Whoever keeps opening one login is sent away after a few tries: no request goes on for ever."""
-
-    async def lost(*_anything):
-        return False
-
-    monkeypatch.setattr("acrux.http.rp_bindings.Bindings.bind", lost)
-    async with rp.browser() as browser:
-        response = await Login().begin(browser)
-    assert response.status_code == 429
-    assert len(rp.records("decision")) == 5
 
 
 async def test_an_address_that_can_not_be_known(rp):
