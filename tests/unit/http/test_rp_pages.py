@@ -45,7 +45,7 @@ async def test_what_a_help_desk_asks_for(rp, monkeypatch):
         assert f"<dt>Request:</dt> <dd>{page.headers['x-request-id']}</dd>" in page.text
         assert "<dt>Time:</dt> <dd>2026-11-24 08:00:00 UTC</dd>" in page.text
         assert "user-select:all" in page.text
-    assert "555" not in nobody.text
+    assert "call-555" not in nobody.text
     assert f"<dt>Decision:</dt> <dd>{first}</dd>" in denied.text
     assert f"<dt>Decision:</dt> <dd>{second}</dd>" in unbound.text
     assert [("Try again" in page.text) for page in (wrong, denied, unbound, by_form)] == [False, False, True, False]
@@ -58,7 +58,7 @@ async def test_a_page_for_people_wherever_they_are(rp, monkeypatch):
         raise RuntimeError("s3cr3t")
 
     async with rp.browser() as browser:
-        mistyped = await browser.get("/rp/jira/authorise?x=555")
+        mistyped = await browser.get("/rp/jira/authorise?x=my-words")
         put = await browser.put("/rp/jira/authorize")
         for_programs = await browser.get("/rp/jira/token")
     monkeypatch.setattr("acrux.http.rp.authorize", fail)
@@ -71,7 +71,7 @@ async def test_a_page_for_people_wherever_they_are(rp, monkeypatch):
         assert page.headers["content-type"] == "text/html; charset=utf-8"
         assert page.headers["x-request-id"] in page.text
         assert "s3cr3t" not in page.text
-        assert "555" not in page.text
+        assert "my-words" not in page.text
     assert for_programs.json()["code"] == "method_not_allowed"
 
 

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
-from rp_bed import MFA, PASSWORD, SECRET, SERVER, Login, begun, post, refused
+from rp_bed import MFA, PASSWORD, POLICY, SECRET, SERVER, Login, begun, post, refused
 
 from acrux.oidc.tickets import TicketSealer, TicketTooLargeError
 
@@ -72,6 +72,20 @@ async def test_a_refreshed_id_token_is_the_same_login(rp, claims, verdict):
         assert (await post(server, refresh("rt-1"))).json() == {"error": "invalid_grant"}
     (record,) = rp.records("unbound")
     assert verdict in record["reason"]
+
+
+async def test_the_subject_is_what_must_stay(rp):
+    """Also where users are told apart by another claim a refresh keeps to `sub` (Core 12.2), and to nothing else."""
+    text = POLICY["policy.yaml"].replace(b"    acr: {mfa", b"    subject_claim: employee\n    acr: {mfa")
+    rp.load({"policy.yaml": text})
+    login = await begun(rp)
+    rp.provider.will_answer(nonce=login.nonce, employee="e-1", more={"refresh_token": "rt-1"})
+    async with rp.browser(SERVER) as server:
+        assert (await login.redeem(server)).status_code == 200
+        rp.provider.will_answer(nonce=None)
+        assert (await post(server, refresh("rt-1"))).status_code == 200
+        rp.provider.will_answer(nonce=None, sub="u-9", employee="e-1")
+        assert refused(await post(server, refresh("rt-1")), "mismatched")
 
 
 async def test_narrowed(rp):
