@@ -17,7 +17,8 @@ HERE = Path(__file__).resolve().parent
 # Test folders are no packages; the bed's parts are imported by the name of their folder.
 sys.path.insert(0, str(HERE))
 
-from bed.company import Company  # noqa: E402 - needs the path above
+from bed.agent import Agent  # noqa: E402 - needs the path above
+from bed.company import Company  # noqa: E402 - same
 from bed.programs import unavailable  # noqa: E402 - same
 from bed.provider import PROVIDER_DIRECTORY  # noqa: E402 - same
 
@@ -38,6 +39,13 @@ CHROMIUM_ARGUMENTS = (
 )
 INSTALL_SECONDS = 300
 NODE_PARTIES = HERE / "relying_parties_node"
+
+
+@pytest.fixture
+def agent() -> Iterator[Agent]:
+    """A person's browser."""
+    with Agent() as agent:
+        yield agent
 
 
 @pytest.fixture(scope="session")

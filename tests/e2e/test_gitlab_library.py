@@ -53,12 +53,6 @@ def site(
     started.stop()
 
 
-@pytest.fixture
-def agent() -> Iterator[Agent]:
-    with Agent() as agent:
-        yield agent
-
-
 def begin(site: Site, agent: Agent, name: str, *stops: str) -> Page:
     """Begins a login, by POST as the library wants it."""
     agent.stops = stops

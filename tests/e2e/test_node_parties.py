@@ -68,12 +68,6 @@ def site(
     started.stop()
 
 
-@pytest.fixture
-def agent() -> Iterator[Agent]:
-    with Agent() as agent:
-        yield agent
-
-
 def redirected(site: Site, agent: Agent, name: str) -> httpx.URL:
     """Where the adapter sends the browser for a login at the provider."""
     page = agent.open_until(f"{site.urls[name]}/login", site.provider.issuer)

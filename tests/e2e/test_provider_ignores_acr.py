@@ -74,12 +74,6 @@ def site(tmp_path_factory: pytest.TempPathFactory, postgresql_server: Any) -> It
     started.stop()
 
 
-@pytest.fixture
-def agent() -> Iterator[Agent]:
-    with Agent() as agent:
-        yield agent
-
-
 def authorize(agent: Agent, page: Page) -> Page:
     """Passes the mock's only page."""
     assert "Authorize Client" in page.response.text, page.response.text

@@ -36,12 +36,6 @@ def site(node_modules: Path, tmp_path_factory: pytest.TempPathFactory, postgresq
     started.stop()
 
 
-@pytest.fixture
-def agent() -> Iterator[Agent]:
-    with Agent() as agent:
-        yield agent
-
-
 @pytest.mark.parametrize(("name", "acr"), [("jira", CODE_ACR), ("confluence", CODE_ACR), ("intranet", PASSWORD_ACR)])
 def test_an_unchanged_application(site: Site, agent: Agent, name: str, acr: str) -> None:
     """Where the policy wants it the login takes the second factor, elsewhere it does not; the log says so."""

@@ -94,18 +94,7 @@ def _columns(row: SpooledRow, content: Mapping[str, Any]) -> dict[str, Any]:
     match row.kind:
         case Kind.DECISION:
             answer = content["answer"]
-            return {
-                "decision_id": content["decision_id"],
-                "client": content["client"],
-                "app": content["facts"].get("app.id"),
-                "level": answer["level"],
-                "outcome": answer["outcome"],
-                "revision": answer["policy_revision"],
-                "user_hmac": content["user_hmac"],
-                "correlation_id": content["correlation_id"],
-                "request_id": content["request_id"],
-                "shadow_differs": answer["shadow_level"] != answer["level"],
-            }
+            return {**_decided(content), "shadow_differs": answer["shadow_level"] != answer["level"]}
         case Kind.OUTCOME:
             return {
                 "decision_id": content["decision_id"],
@@ -119,20 +108,25 @@ def _columns(row: SpooledRow, content: Mapping[str, Any]) -> dict[str, Any]:
                 "request_id": content["request_id"],
             }
         case Kind.FALLBACK:
-            answer = content["answer"]
-            return {
-                "decision_id": content["decision_id"],
-                "client": content["client"],
-                "app": content["facts"].get("app.id"),
-                "level": answer["level"],
-                "outcome": answer["outcome"],
-                "verdict": content["verdict"],
-                "revision": answer["policy_revision"],
-                "user_hmac": content["user_hmac"],
-                "request_id": content["request_id"],
-            }
+            return {**_decided(content), "verdict": content["verdict"]}
         case _:
             return {"client": content.get("client"), "revision": content.get("policy_revision")}
+
+
+def _decided(content: Mapping[str, Any]) -> dict[str, Any]:
+    """What a decision has, whoever made it."""
+    answer = content["answer"]
+    return {
+        "decision_id": content["decision_id"],
+        "client": content["client"],
+        "app": content["facts"].get("app.id"),
+        "level": answer["level"],
+        "outcome": answer["outcome"],
+        "revision": answer["policy_revision"],
+        "user_hmac": content["user_hmac"],
+        "correlation_id": content["correlation_id"],
+        "request_id": content["request_id"],
+    }
 
 
 def _labels(stream: str, row: SpooledRow, content: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:

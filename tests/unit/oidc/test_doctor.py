@@ -9,6 +9,7 @@ import pytest
 from built_sets import policy, rule
 from hypothesis import given
 from hypothesis import strategies as st
+from provider_keys import RSA_KEY
 
 from acrux.domain.ladder import AssuranceLadder, Rung
 from acrux.domain.profile_notes import NOTES
@@ -18,17 +19,6 @@ from acrux.oidc.keys import read_key_set
 from acrux.policy.model import CheckedPolicy, Client
 
 ISSUER = "https://login.example.com"
-RSA_KEY = {
-    "kty": "RSA",
-    "use": "sig",
-    "kid": "a",
-    "e": "AQAB",
-    "n": (
-        "0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECPebWKRXjBZCiFV4n3oknjhM"
-        "stn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2QvzqY368QQMicAtaSqzs8KJZgnYb9c7d0zgdAZHzu6qMQvRL5h"
-        "ajrn1n91CbOpbISD08qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-kEgU8awapJzKnqDKgw"
-    ),
-}
 DOCUMENT: dict[str, Any] = {
     "issuer": ISSUER,
     "authorization_endpoint": ISSUER + "/authorize",

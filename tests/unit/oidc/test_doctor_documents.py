@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from provider_keys import RSA_KEY
 
 from acrux.oidc.doctor import Examined, Grade, findings
 from acrux.oidc.keys import read_key_set
@@ -20,18 +21,6 @@ PAGES = Path(__file__).parents[3] / "docs" / "providers"
 SYMMETRIC = ["HS256", "HS384", "HS512"]
 ALL_TYPES = ["code", "token", "id_token", "code token", "code id_token", "token id_token", "code token id_token"]
 SECRETS = ["client_secret_basic", "client_secret_post", "private_key_jwt"]
-RSA_KEY = {
-    "kty": "RSA",
-    "use": "sig",
-    "kid": "a",
-    "e": "AQAB",
-    "n": (
-        "0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECPebWKRXjBZCiFV4n3oknj"
-        "hMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2QvzqY368QQMicAtaSqzs8KJZgnYb9c7d0zgdAZHzu6qMQ"
-        "vRL5hajrn1n91CbOpbISD08qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-kEgU8awapJzK"
-        "nqDKgw"
-    ),
-}
 DOCUMENTS: dict[str, tuple[dict[str, Any], dict[str, Grade]]] = {
     "keycloak": (
         {
