@@ -9,7 +9,7 @@ import pytest
 from http_bed import NOW, POLICY
 
 from acrux.decisionlog.records import Kind, from_microseconds
-from acrux.domain.identifiers import Revision
+from acrux.domain.identifiers import Revision, StreamId
 from acrux.wiring.services import NodeStatus, PolicyFailure, ReloadReport, ServiceSettings
 
 DIAGNOSTIC = {
@@ -154,6 +154,9 @@ async def test_fallbacks_are_logged_with_the_user_sealed(bed):
     first, second = (orjson.loads(bodies[receipt["leaf_hash"]]) for receipt in receipts)
     assert first["kind"] == Kind.FALLBACK
     assert b"u-1" not in bodies[receipts[0]["leaf_hash"]]
+    sealed = bed.services.keyring.records(StreamId(receipts[0]["stream"]))
+    opened = sealed.open_json(first["content"]["sealed"], first["content"]["decision_id"])
+    assert opened["sent"] == report()["facts"], "what could not be sent is kept whole"
     assert first["content"]["user_hmac"] == bed.services.keyring.pseudonym("u-1")
     assert from_microseconds(second["content"]["judged_at_us"]).isoformat() == "2026-11-24T07:31:00+00:00"
 
