@@ -7,6 +7,7 @@ import orjson
 import pytest
 from http_bed import NOW
 
+from acrux.decisionlog.errors import LogUnavailable
 from acrux.decisionlog.node import NodeSpools
 from acrux.decisionlog.records import Kind
 
@@ -89,6 +90,23 @@ async def test_a_key_is_one_reports(bed):
     assert (conflict.status_code, conflict.json()["code"]) == (409, "idempotency_conflict")
     assert conflict.json()["errors"][0]["pointer"] == "/decisions/1/idempotency_key"
     assert (wrong.status_code, wrong.json()["errors"][0]["pointer"]) == (422, "/decisions/0/idempotency_key")
+
+
+async def test_what_can_not_be_looked_up_is_no_conflict(bed, monkeypatch):
+    """A spool that can't be read is said to be the node's trouble, not the report's: it may come again."""
+
+    def fail(*_anything, **_more):
+        raise LogUnavailable("torn")
+
+    monkeypatch.setattr(NodeSpools, "find_answer", fail)
+    async with bed.client("jira") as client:
+        refused = await client.post("/v1/fallbacks", json={"decisions": [report()]})
+    assert (refused.status_code, refused.json()["code"], refused.json()["fallback"]) == (
+        503,
+        "log_unavailable",
+        "refuse",
+    )
+    assert "idempotency_key" not in refused.text
 
 
 async def test_keys_belong_to_tokens(bed):
