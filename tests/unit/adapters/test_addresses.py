@@ -77,6 +77,7 @@ def test_x_forwarded_for(peer, lines, expected) -> None:
         (["proto=https;for=198.51.100.9, for=10.0.0.2"], "198.51.100.9"),
         (['for="\\"198.51.100.9"'], None),
         (['host="a\\",for=203.0.113.66";for=198.51.100.9'], "198.51.100.9"),
+        (['for=203.0.113.66, for=198.51.100.9;host="a\\"b"'], "198.51.100.9"),
         (["for=unknown"], None),
         (["proto=https"], None),
         (['for="_secret"'], None),

@@ -89,6 +89,7 @@ def test_nothing_speaks_against_a_good_provider() -> None:
         ({"grant_types_supported": None}, "flows", Grade.OK),
         ({"require_pushed_authorization_requests": True}, "request-objects", Grade.ERROR),
         ({"require_signed_request_object": True}, "request-objects", Grade.ERROR),
+        ({"require_signed_request_object": "false"}, "request-objects", Grade.OK),
         ({"pushed_authorization_request_endpoint": ISSUER + "/par"}, "request-objects", Grade.OK),
         ({"code_challenge_methods_supported": ["plain"]}, "pkce", Grade.WARNING),
         ({"code_challenge_methods_supported": None}, "pkce", Grade.WARNING),

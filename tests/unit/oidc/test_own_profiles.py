@@ -107,3 +107,21 @@ def test_an_own_profile_asks_and_judges(name: str) -> None:
         words = returned_words(claims, wanted.claim)
         assert found is expected, claims
         assert (bool(words), bool(set(words) & set(wanted.values))) == (expected is not MISSING, expected is SATISFIED)
+
+
+def test_a_weak_word_is_warned_of_above_the_lowest_level() -> None:
+    """A word that a password is enough for may be the lowest level's; for a level above it `check` says so, there."""
+    lines = (
+        "version: acrux/v1",
+        "ladder: [basic, mfa]",
+        "providers:",
+        "  corp:",
+        "    issuer: https://login.example.com",
+        "    profile: okta",
+        "    acr:",
+        "      basic: urn:okta:loa:1fa:any",
+        "      mfa: [urn:okta:loa:2fa:any, urn:okta:loa:1fa:pwd]",
+    )
+    text = "\n".join(lines)
+    (found,) = check_files({"set.yaml": text.encode()}, now=NOW).diagnostics
+    assert (found.code, text[found.span.start : found.span.end]) == ("ACX0616", "urn:okta:loa:1fa:pwd")
