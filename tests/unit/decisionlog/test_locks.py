@@ -3,6 +3,7 @@
 import asyncio
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -46,6 +47,31 @@ async def test_waiting_ends(tmp_path):
             raise ZeroDivisionError
     async with locks.hold("decision", b"name", timeout_seconds=0):
         pass
+
+
+async def test_files_are_made_beforehand(tmp_path):
+    """Every lock file is there before anybody waits for one: making one may wait for the file system."""
+    locks = NameLocks(tmp_path)
+    made = set(tmp_path.iterdir())
+    for number in range(100):
+        async with locks.hold("decision", str(number).encode()), locks.hold("idempotency", str(number).encode()):
+            pass
+    assert set(tmp_path.iterdir()) == made
+    assert {path.stat().st_mode & 0o777 for path in made} == {0o600}
+
+
+async def test_a_disk_that_is_full_at_the_start(tmp_path, monkeypatch):
+    """Where they can't be made then, nothing ends: whoever needs one makes it, or is told that it can't be."""
+
+    def full(*_anything, **_more):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "touch", full)
+        locks = NameLocks(tmp_path)
+        assert list(tmp_path.iterdir()) == []
+    async with locks.hold("decision", b"a"):
+        assert len(list(tmp_path.iterdir())) == 1
 
 
 def test_a_killed_holder_holds_nothing(tmp_path):
