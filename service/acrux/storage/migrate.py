@@ -42,6 +42,8 @@ def upgrade(database: Database, revision: str = "head") -> None:
         except (StorageError, sa.exc.DBAPIError) as reason:
             # Another node may be creating the same tables: without locks, one of the two fails, and finds them done.
             if attempt == _ATTEMPTS:
+                if isinstance(reason, DatabaseUnavailable):
+                    raise
                 raise DatabaseUnavailable(f"the migration failed: {reason}") from reason
             time.sleep(_PAUSE_SECONDS)
         else:
