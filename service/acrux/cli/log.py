@@ -23,7 +23,7 @@ _HELP: Final = {
     "kind": f"Only this kind: {KINDS[0]} for what Acrux decided, {KINDS[1]} for what callers decided in an outage.",
 }
 _ONLY: Final = "Only this {0}; `!VALUE`: all but this."
-_NO_KEY: Final = "the service key is not at hand: sealed facts are left out"
+_NO_KEY: Final = "the service's key is not there (`{}`; --service-key names it): sealed facts are left out"
 
 
 @click.group("log", short_help="Read the decision log.")
@@ -98,7 +98,7 @@ def _keyring(path: Path, *, needs_key: bool) -> Keyring:
         return Keyring.load_or_create(path)
     if needs_key:
         fail(f"users are found by the service's key, and `{path}` is not there: --service-key names it")
-    click.echo(f"acrux log query: {_NO_KEY}", err=True)
+    click.echo(f"acrux log query: {_NO_KEY.format(path)}", err=True)
     return Keyring(os.urandom(KEY_BYTES))
 
 
