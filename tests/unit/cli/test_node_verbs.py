@@ -216,7 +216,7 @@ def test_without_the_key_facts_stay_sealed(migrated, logged, tmp_path):
     elsewhere = ["--service-key", str(tmp_path / "none")]
     result = migrated(log, "query", "--json", *elsewhere)
     assert "user.id" not in json.loads(result.stdout)["items"][0]["facts"]
-    assert "service-key`; --service-key names it): sealed facts are left out" in result.stderr
+    assert f"`{tmp_path}/none`; --service-key names it): sealed facts are left out" in result.stderr
     result = migrated(log, "query", "--user", "u-1", *elsewhere)
     assert (result.exit_code, "--service-key names it" in result.stderr) == (3, True)
 
