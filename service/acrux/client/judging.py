@@ -10,6 +10,7 @@ import json
 import math
 from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 from acrux.client.facts import sha256_base64url
 from acrux.client.values import Accept, Decision, Json, Verdict, VerdictName
@@ -108,9 +109,9 @@ def delivered(
 
 def unsigned(id_token: str) -> str:
     """Why a token's header (RFC 7515 section 4.1) is none of an ID token that could be trusted; '' if it may be."""
-    encoded = id_token.partition(".")[0]
+    encoded = id_token.split(".")
     try:
-        header = json.loads(base64.urlsafe_b64decode(encoded[:_MAX_HEADER_CHARACTERS] + "=" * (-len(encoded) % 4)))
+        header = _read_part(encoded[0][:_MAX_HEADER_CHARACTERS])
     except (ValueError, RecursionError):
         return "the ID token is malformed"
     algorithm = header.get("alg") if isinstance(header, dict) else None
@@ -121,7 +122,29 @@ def unsigned(id_token: str) -> str:
     kind = header.get("typ", "JWT")
     if not isinstance(kind, str) or kind.lower().removeprefix("application/") in OTHER_KINDS:
         return "the token is no ID token"
+    try:
+        _read_part(encoded[1] if len(encoded) > 1 else "")
+    except RepeatedMemberError:
+        return "the ID token's claims have a member twice"
+    except (ValueError, RecursionError):
+        pass  # The caller's library could read it, or there are no claims to judge.
     return ""
+
+
+class RepeatedMemberError(ValueError):
+    """A JSON object has a member twice: the caller's library and others need not read the same one."""
+
+
+def _read_part(encoded: str) -> Any:
+    text = base64.urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4))
+    return json.loads(text, object_pairs_hook=_unique)
+
+
+def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise RepeatedMemberError("a member is there twice")
+    return members
 
 
 def _malformed(claims: Mapping[str, Json]) -> str:

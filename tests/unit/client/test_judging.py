@@ -86,6 +86,27 @@ def test_unsigned(header) -> None:
     assert (found.name, found.admit) == ("invalid", False)
 
 
+@pytest.mark.parametrize(
+    "text",
+    ['{"alg":"ES256"}.{"acr":"1","acr":"2"}', '{"alg":"none","alg":"ES256"}.{}', '{"alg":"ES256"}.{"a":{"b":1,"b":1}}'],
+)
+def test_two_readings(text) -> None:
+    """A token with a member twice is `invalid`, as at Acrux: the library that read it need not have read the same."""
+    found = judge_locally(decision(), claims(), NOW, id_token=in_base64(text))
+    assert (found.name, found.admit) == ("invalid", False)
+
+
+@pytest.mark.parametrize("payload", ["", ".\xff", "." + "[" * 3000, ".{}"])
+def test_claims_that_are_the_librarys_to_read(payload) -> None:
+    """The claims are those that the caller verified: what can't be read here has no second reading."""
+    assert judge_locally(decision(), claims(), NOW, id_token=in_base64('{"alg":"ES256"}' + payload)).admit
+
+
+def in_base64(text: str) -> str:
+    """The parts of a token, without its signature."""
+    return ".".join(base64.urlsafe_b64encode(part.encode("latin-1")).rstrip(b"=").decode() for part in text.split("."))
+
+
 def test_surrogates() -> None:
     """A nonce that no UTF-8 has is another nonce, not a crash."""
     found = judge_locally(decision(nonce_sha256=sha256_base64url("n")), claims(nonce="\ud800"), NOW)

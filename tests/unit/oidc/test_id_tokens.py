@@ -195,6 +195,34 @@ async def test_payload_is_strict_json() -> None:
         assert isinstance(found, InvalidToken)
 
 
+@pytest.mark.parametrize(
+    "payload",
+    [
+        json.dumps(CLAIMS)[:-1] + ', "sub": "u-2"}',
+        json.dumps(CLAIMS)[:-1] + r', "s\u0075b": "u-2"}',
+        json.dumps(CLAIMS)[:-1] + ', "address": {"country": "DE", "country": "FR"}}',
+        json.dumps(CLAIMS)[:-1] + ', "x": ' + "[" * 1000 + "]" * 1000 + "}",
+    ],
+)
+async def test_claims_with_two_readings(payload: str) -> None:
+    """A claim that is there twice (RFC 7519 section 4), or that not every reader gets to, is not judged at all."""
+    token = jwt.api_jws.encode(payload.encode(), PRIVATE["RSA"], "RS256", headers={"kid": "k1"})
+    found = await verifier_of(Site(RSA_JWK)).verify(token, PROVIDER)
+    assert isinstance(found, InvalidToken)
+    assert "twice" in found.reason
+
+
+async def test_a_header_with_two_readings() -> None:
+    """The same goes for the header (RFC 7515 section 4), where a library may read `none`."""
+    signed_part = (
+        base64.urlsafe_b64encode(b'{"alg":"none","alg":"RS256","kid":"k1"}').rstrip(b"=") + b"." + PAYLOAD.encode()
+    )
+    signature = jwt.get_algorithm_by_name("RS256").sign(signed_part, PRIVATE["RSA"])
+    token = (signed_part + b"." + base64.urlsafe_b64encode(signature).rstrip(b"=")).decode()
+    found = await verifier_of(Site(RSA_JWK)).verify(token, PROVIDER)
+    assert found == InvalidToken("the ID token's header has a member twice")
+
+
 async def test_several_keys_of_one_name() -> None:
     """Where two keys have one `kid`, or none is named, each that fits is tried."""
     other = jwk_of(STRANGER, "RS256", kid="k1")
