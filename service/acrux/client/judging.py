@@ -10,7 +10,7 @@ import json
 import math
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, NoReturn
 
 from acrux.client.facts import sha256_base64url
 from acrux.client.values import Accept, Decision, Json, Verdict, VerdictName
@@ -108,13 +108,14 @@ def delivered(
 
 
 def unsigned(id_token: str) -> str:
-    """Why a token's header (RFC 7515 section 4.1) is none of an ID token that could be trusted; '' if it may be."""
+    """Why a token is none that could be trusted, by its header (RFC 7515 section 4.1) and form; '' if it may be."""
     encoded = id_token.split(".")
     try:
         header = _read_part(encoded[0][:_MAX_HEADER_CHARACTERS])
+        _read_part(encoded[1] if len(encoded) > 1 else "")
     except (ValueError, RecursionError):
-        return "the ID token is malformed"
-    algorithm = header.get("alg") if isinstance(header, dict) else None
+        return "the ID token is malformed, or has a member twice"
+    algorithm = header.get("alg")
     if not isinstance(algorithm, str) or algorithm not in ALGORITHMS:
         return "the ID token's algorithm is not allowed"
     if {"crit", "b64"} & header.keys():
@@ -122,29 +123,31 @@ def unsigned(id_token: str) -> str:
     kind = header.get("typ", "JWT")
     if not isinstance(kind, str) or kind.lower().removeprefix("application/") in OTHER_KINDS:
         return "the token is no ID token"
-    try:
-        _read_part(encoded[1] if len(encoded) > 1 else "")
-    except RepeatedMemberError:
-        return "the ID token's claims have a member twice"
-    except (ValueError, RecursionError):
-        pass  # The caller's library could read it, or there are no claims to judge.
     return ""
 
 
-class RepeatedMemberError(ValueError):
-    """A JSON object has a member twice: the caller's library and others need not read the same one."""
-
-
-def _read_part(encoded: str) -> Any:
-    text = base64.urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4))
-    return json.loads(text, object_pairs_hook=_unique)
+def _read_part(encoded: str) -> dict[str, Any]:
+    """A part as strictly as the service reads it: what has two readings, or none elsewhere, is nobody's to choose."""
+    text = base64.urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4)).decode()
+    found = _STRICT.decode(text)
+    if not isinstance(found, dict):
+        raise ValueError("no object")  # noqa: TRY004 - one kind of error for all that a part may be instead
+    json.dumps(found, ensure_ascii=False).encode()  # lone surrogates have no UTF-8
+    return found
 
 
 def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
     members = dict(pairs)
     if len(members) != len(pairs):
-        raise RepeatedMemberError("a member is there twice")
+        raise ValueError("a member is there twice")
     return members
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON number")
+
+
+_STRICT = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_refuse_constant)
 
 
 def _malformed(claims: Mapping[str, Json]) -> str:

@@ -14,6 +14,7 @@ from acrux.client import Accept, AcruxClient, Decision
 from acrux.client.facts import sha256_base64url
 from acrux.client.judging import ALGORITHMS, OTHER_KINDS, judge_locally, unsigned
 from acrux.oidc import id_tokens, keys
+from acrux.oidc.claims import InvalidToken
 
 NOW = datetime.now(UTC)
 
@@ -96,10 +97,26 @@ def test_two_readings(text) -> None:
     assert (found.name, found.admit) == ("invalid", False)
 
 
-@pytest.mark.parametrize("payload", ["", ".\xff", "." + "[" * 3000, ".{}"])
-def test_claims_that_are_the_librarys_to_read(payload) -> None:
-    """The claims are those that the caller verified: what can't be read here has no second reading."""
-    assert judge_locally(decision(), claims(), NOW, id_token=in_base64('{"alg":"ES256"}' + payload)).admit
+@pytest.mark.parametrize(
+    "payload",
+    [
+        "",
+        ".\xff",
+        "." + "[" * 3000,
+        ".[]",
+        '.{"x":NaN}',
+        ".\xef\xbb\xbf{}",
+        r'.{"sub":"\ud800"}',
+        r'.{"\ud800":1}',
+        '.{"x":1}}',
+    ],
+)
+def test_claims_that_acrux_could_not_read(payload) -> None:
+    """What Acrux reads as no JSON is `invalid` here too, whatever a library makes of it."""
+    found = judge_locally(decision(), claims(), NOW, id_token=in_base64('{"alg":"ES256"}' + payload))
+    assert (found.name, found.admit) == ("invalid", False)
+    text = base64.urlsafe_b64decode(in_base64(payload.removeprefix(".")) + "===")
+    assert isinstance(id_tokens._read_payload(text), InvalidToken)
 
 
 def in_base64(text: str) -> str:
