@@ -8,6 +8,7 @@ import base64
 import hmac
 import json
 import math
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, NoReturn
@@ -21,6 +22,8 @@ ALGORITHMS = frozenset({"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "E
 OTHER_KINDS = frozenset({"at+jwt", "logout+jwt", "secevent+jwt", "dpop+jwt", "oauth-authz-req+jwt"})
 """What a provider signs with the same keys and is no ID token (RFC 8725 section 3.11)."""
 _MAX_HEADER_CHARACTERS = 4096
+_FORM = re.compile(r"[A-Za-z0-9_=.-]*")
+"""What the compact form is written in (RFC 7515 section 7.1); of the rest readers of base64 skip some, each its own."""
 _LIST_CLAIMS = frozenset({"amr", "acrs"})
 
 
@@ -109,6 +112,8 @@ def delivered(
 
 def unsigned(id_token: str) -> str:
     """Why a token is none that could be trusted, by its header (RFC 7515 section 4.1) and form; '' if it may be."""
+    if _FORM.fullmatch(id_token) is None:
+        return "the ID token is malformed"
     encoded = id_token.split(".")
     try:
         header = _read_part(encoded[0][:_MAX_HEADER_CHARACTERS])

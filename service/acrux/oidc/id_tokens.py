@@ -1,6 +1,7 @@
 """ID tokens: form, algorithm and signature (OpenID Connect Core 3.1.3.7, RFC 8725). Claims are judged elsewhere."""
 
 import json
+import re
 from base64 import urlsafe_b64decode
 from typing import Any, Final
 
@@ -16,6 +17,8 @@ from acrux.policy.model import Provider
 MAX_ID_TOKEN_BYTES: Final = 32 * 1024
 _OTHER_KINDS: Final = frozenset({"at+jwt", "logout+jwt", "secevent+jwt", "dpop+jwt", "oauth-authz-req+jwt"})
 """What a provider signs with the same keys and is no ID token (RFC 8725 section 3.11)."""
+_FORM: Final = re.compile(r"[A-Za-z0-9_=.-]*")
+"""What the compact form is written in (RFC 7515 section 7.1); of the rest readers of base64 skip some, each its own."""
 _JWS: Final = jwt.PyJWS(algorithms=list(ALGORITHMS))
 
 
@@ -70,6 +73,8 @@ def _read_header_members(id_token: str) -> dict[str, Any] | InvalidToken:
     try:
         header: dict[str, Any] = _JWS.get_unverified_header(id_token)
     except (jwt.PyJWTError, ValueError):  # ValueError: lone surrogates have no UTF-8
+        return InvalidToken("the ID token is malformed")
+    if _FORM.fullmatch(id_token) is None:
         return InvalidToken("the ID token is malformed")
     encoded = id_token.partition(".")[0]
     if not _is_unambiguous(urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4))):

@@ -102,6 +102,17 @@ def test_claims_that_a_library_stumbles_over(party, provider, acrux, added) -> N
     assert acrux.verdicts == ["invalid"]
 
 
+@pytest.mark.parametrize("character", ["\n", "\x00", " ", "!"])
+def test_characters_of_no_token(party, provider, acrux, character) -> None:
+    """A token with what readers of base64 skip, or do not, is refused, and the log has the verdict."""
+    answer = provider.sign_in(party.begin())
+    token = provider.tokens[answer["code"]]
+    head, claims, signature = token["id_token"].split(".")
+    token["id_token"] = f"{head}.{claims[:9]}{character}{claims[9:]}.{signature}"
+    refused(party, party.back(**answer), "were not signed in")
+    assert acrux.verdicts == ["invalid"]
+
+
 def test_back_button(party, acrux) -> None:
     """Going back and forth ends in one login: the callback again is refused or replayed, a new login is a new one."""
     url = party.begin()

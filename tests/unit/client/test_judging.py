@@ -119,6 +119,13 @@ def test_claims_that_acrux_could_not_read(payload) -> None:
     assert isinstance(id_tokens._read_payload(text), InvalidToken)
 
 
+@pytest.mark.parametrize("beside", ["\n", " ", "!", "\x00", "\u00e9", "+", "/"])
+def test_characters_of_no_token(beside) -> None:
+    """What readers of base64 skip, or do not, is in no token."""
+    found = judge_locally(decision(), claims(), NOW, id_token=token({"alg": "ES256"}).replace(".", f"{beside}.", 1))
+    assert (found.name, found.admit) == ("invalid", False)
+
+
 def in_base64(text: str) -> str:
     """The parts of a token, without its signature."""
     return ".".join(base64.urlsafe_b64encode(part.encode("latin-1")).rstrip(b"=").decode() for part in text.split("."))
