@@ -29,6 +29,18 @@ def test_every_operation_is_described():
     assert routed == set(OPERATIONS)
 
 
+def test_every_parameter_is_described():
+    """Whoever reads the document or the page learns what each parameter is for."""
+    silent = [
+        (path, parameter["name"])
+        for path, methods in DOCUMENT["paths"].items()
+        for operation in methods.values()
+        for parameter in operation.get("parameters", [])
+        if "$ref" not in parameter and not parameter.get("description")
+    ]
+    assert silent == []
+
+
 def test_no_reference_dangles():
     """Every `$ref` of the document leads somewhere."""
     for reference in _references(DOCUMENT):

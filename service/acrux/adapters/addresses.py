@@ -91,10 +91,23 @@ def _but_last(hops: Iterator[str]) -> Iterator[str]:
 
 
 def _trusted(text: str) -> IPNetwork:
-    found = _as_matched(ipaddress.ip_network(text))
+    try:
+        found = _as_matched(ipaddress.ip_network(text))
+    except ValueError:
+        raise ValueError(f"`{text}` is no address of a proxy{_meant(text)}") from None
     if found.prefixlen == 0:
-        raise ValueError(f"`{text}` trusts everybody, so that anybody could choose an address")
+        raise ValueError(f"`{text}` can't be trusted: it holds everybody, so that anybody could choose an address")
     return found
+
+
+def _meant(text: str) -> str:
+    """What somebody may have meant who wrote no network."""
+    try:
+        whole = ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        return ", nor a network such as `10.0.0.0/24`"
+    address = text.partition("/")[0]
+    return f", nor a network: `{address}` for the one address, `{whole}` for its network"
 
 
 def _as_matched(network: IPNetwork) -> IPNetwork:

@@ -27,6 +27,8 @@ from acrux.client import AcruxClient, AcruxError, Decision, LoginFacts, Verdict
 
 _LOG = logging.getLogger("acrux.adapters")
 _Request = TypeVar("_Request")
+GATE_SETTINGS = frozenset({"trusted_proxies", "proxy_header", "facts", "help_desk", "cookie"})
+"""What the setting `ACRUX` may hold beside what its adapter needs."""
 
 
 class LoginRefusedError(Exception):

@@ -8,7 +8,7 @@ from django.core.exceptions import ImproperlyConfigured, PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 
 from acrux.adapters.addresses import ProxyHeader
-from acrux.adapters.blocking import Gate
+from acrux.adapters.blocking import GATE_SETTINGS, Gate
 from acrux.adapters.browsers import MAX_AGE_SECONDS
 from acrux.adapters.logins import Browser, Connection, connection_of_environ
 from acrux.adapters.refusals import HEADERS, Refusal
@@ -95,15 +95,22 @@ def acrux_setting() -> dict[str, Any]:
     """The setting `ACRUX`: `client`, and whatever else the gate takes.
 
     Raises:
-        ImproperlyConfigured: there is none.
+        ImproperlyConfigured: there is none, or it has a key that means nothing.
     """
     found = getattr(settings, "ACRUX", None)
     if not isinstance(found, dict) or "client" not in found:
         raise ImproperlyConfigured('the setting `ACRUX` is missing: {"client": AcruxClient(...), ...}')
+    unknown = sorted(str(name) for name in found.keys() - GATE_SETTINGS - {"client", "issuer"})
+    if unknown:
+        known = ", ".join(["client", *sorted(GATE_SETTINGS)])
+        raise ImproperlyConfigured(f"the setting `ACRUX` has an unknown key `{unknown[0]}`; there are {known}")
     return found
 
 
 def gate_of_settings() -> Gate[HttpRequest]:
     """The gate that the setting `ACRUX` describes. It is cheap: what is worth keeping is in the client."""
     options = {name: value for name, value in acrux_setting().items() if name not in {"client", "issuer"}}
-    return Gate(acrux_setting()["client"], connection_of, **options)
+    try:
+        return Gate(acrux_setting()["client"], connection_of, **options)
+    except ValueError as wrong:
+        raise ImproperlyConfigured(f"the setting `ACRUX`: {wrong}") from wrong

@@ -45,6 +45,14 @@ _SENTENCES = {
     Cause.NO_LOGIN: "You were not signed in: this sign-in is not under way any more. Please start again.",
     Cause.UNAVAILABLE: "You can't sign in at the moment. Please try again in a few minutes.",
 }
+_DEFAULT_HELP_DESK = "If that goes on, send what is in the box to your help desk."
+_STYLE = (
+    ":root{color-scheme:light dark}body{font:1.1rem/1.5 system-ui,sans-serif;max-width:36rem;margin:10vh auto;"
+    "padding:0 1.2rem}h1{font-size:1.6rem;line-height:1.2}"
+    # One tap or click selects all of it: no script is needed to copy it.
+    "code{display:block;padding:.8rem 1rem;border:1px solid;border-radius:.6rem;overflow-wrap:anywhere;"
+    "font:600 .95rem/1.5 ui-monospace,monospace;-webkit-user-select:all;user-select:all}"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,22 +79,23 @@ class Refusal:
     @property
     def text(self) -> str:
         """What to tell the user, in plain text."""
-        return "\n".join((_SENTENCES[self.cause], *self._for_help_desk()))
+        return "\n".join(line for line in (_SENTENCES[self.cause], self.help_desk, self._reference) if line)
 
     def page(self) -> str:
         """What to tell the user, as an HTML page that needs nothing else."""
-        rest = "".join(f"<p>{html.escape(line)}</p>" for line in self._for_help_desk())
+        sentence, call = html.escape(_SENTENCES[self.cause]), html.escape(self.help_desk or _DEFAULT_HELP_DESK)
         return (
             '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Not signed in</title>'
-            '<meta name="viewport" content="width=device-width"><style>body{font:1.1rem/1.5 system-ui,sans-serif;'
-            "max-width:36rem;margin:12vh auto;padding:0 1rem}p+p{color:#555;font-size:.9rem}</style></head>"
-            f"<body><main><h1>Not signed in</h1><p>{html.escape(_SENTENCES[self.cause])}</p>{rest}</main></body></html>"
+            f'<meta name="viewport" content="width=device-width, initial-scale=1"><style>{_STYLE}</style></head>'
+            f"<body><main><h1>Not signed in</h1><p>{sentence}</p><p>{call}</p>"
+            f"<p><code>{html.escape(self._reference)}</code></p></main></body></html>"
         )
 
-    def _for_help_desk(self) -> tuple[str, ...]:
+    @property
+    def _reference(self) -> str:
+        """What a help desk asks for, on one line."""
         code = f"Code for the help desk: {self.code or self.cause.value}"
-        reference = f"{code}, decision {self.decision_id}." if self.decision_id else f"{code}."
-        return (self.help_desk, reference) if self.help_desk else (reference,)
+        return f"{code}, decision {self.decision_id}." if self.decision_id else f"{code}."
 
 
 def of_denial(decision: Decision, help_desk: str) -> Refusal:

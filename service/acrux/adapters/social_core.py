@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from acrux.adapters.addresses import ProxyHeader
 from acrux.adapters.authorization import mix_up
-from acrux.adapters.blocking import Gate, LoginRefusedError, Trip, TripNeededError
+from acrux.adapters.blocking import GATE_SETTINGS, Gate, LoginRefusedError, Trip, TripNeededError
 from acrux.adapters.browsers import MAX_AGE_SECONDS
 from acrux.adapters.extras import missing_extra
 from acrux.adapters.logins import (
@@ -196,8 +196,11 @@ class AcruxLogins:
     def _gate(self: Any) -> Gate[Any]:
         found = self.setting("ACRUX")
         if not isinstance(found, dict) or "client" not in found:
-            raise AuthConfigurationError(self, parameter="ACRUX", code="missing_setting", stage="begin")
+            raise _wrongly_set("ACRUX", 'it is missing: {"client": AcruxClient(...), ...}', self)
         options = {name: value for name, value in found.items() if name not in {"client", "environ", "issuer"}}
+        for name in options.keys() - GATE_SETTINGS:
+            known = ", ".join(["client", *sorted(GATE_SETTINGS)])
+            raise _wrongly_set(f'ACRUX["{name}"]', f"unknown; there are {known}", self)
         environ = found.get("environ", _environ)
         return Gate(
             found["client"], lambda strategy, header: _connection(strategy, environ(strategy), header), **options
@@ -213,12 +216,19 @@ class AcruxOpenIdConnectAuth(AcruxLogins, OpenIdConnectAuth[Any]):
     """The library's generic backend, with Acrux."""
 
 
+def _wrongly_set(name: str, what: str, backend: Any = None) -> AuthConfigurationError:
+    """The library's own error, whose message names nothing: the note does, in its traceback."""
+    error = AuthConfigurationError(backend, what, parameter=name, code="invalid_setting", stage="begin")
+    error.add_note(f"the setting `{name}`: {what}")
+    return error
+
+
 def _environ(strategy: Any) -> Mapping[str, Any]:
     """The WSGI environment of the request: Django calls it META. `ACRUX["environ"]` says it for other strategies."""
     request = getattr(strategy, "request", None)
     found = getattr(request, "META", None) or getattr(request, "environ", None)
     if found is None:
-        raise AuthConfigurationError(None, parameter='ACRUX["environ"]', code="missing_setting", stage="begin")
+        raise _wrongly_set('ACRUX["environ"]', "it is missing: where the WSGI environment of a strategy's request is")
     environ: Mapping[str, Any] = found
     return environ
 

@@ -1,6 +1,6 @@
 """Step-up inside a session (RFC 9470): what is lacking, said to an API's client or to the provider. No framework.
 
-step_up = StepUp()
+step_up = StepUp(raises=LoginRefused)                    # the framework's, as its adapter has it
 
 lacking = step_up.lacking(decision, claims, session)     # of the session's ID token, or of an access token
 if lacking is not None:
@@ -9,7 +9,7 @@ if lacking is not None:
 """
 
 import re
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -73,14 +73,24 @@ class StepUp:
             the level, or drops its acr, would be asked without end.
         window_seconds: how long an attempt counts.
         help_desk: a sentence for the page of the refusal.
+        raises: makes the exception of a refusal: the adapter's `LoginRefused`, which its framework answers with the
+            page. By itself it is `LoginRefusedError`, which no framework knows.
     """
 
-    def __init__(self, *, attempts: int = 2, window_seconds: int = 600, help_desk: str = "") -> None:
+    def __init__(
+        self,
+        *,
+        attempts: int = 2,
+        window_seconds: int = 600,
+        help_desk: str = "",
+        raises: Callable[[Refusal], Exception] = LoginRefusedError,
+    ) -> None:
         if attempts < 1 or window_seconds < 1:
             raise ValueError("a session needs one attempt at least, and a time in which it counts")
         self._attempts = attempts
         self._window_seconds = window_seconds
         self._help_desk = help_desk
+        self._raises = raises
 
     def lacking(
         self,
@@ -100,11 +110,11 @@ class StepUp:
             now: an aware time; by default the present one.
 
         Raises:
-            LoginRefusedError: the decision denies it, or this session was sent for more too often.
+            LoginRefusedError: (what `raises` makes) the decision denies it, or this session was sent too often.
         """
         now = now or datetime.now(UTC)
         if decision.denied or decision.accept is None:
-            raise LoginRefusedError(of_denial(decision, self._help_desk))
+            raise self._raises(of_denial(decision, self._help_desk))
         verdict, _ = delivered(decision.accept, claims, decision.decided_at, now)
         if verdict is VerdictName.SATISFIED:
             if session is not None:
@@ -131,7 +141,7 @@ class StepUp:
             `acr_values` and `max_age`, as far as the header has them; None if it says something else.
 
         Raises:
-            LoginRefusedError: this session was sent for more too often.
+            LoginRefusedError: (what `raises` makes) this session was sent for more too often.
         """
         params = read_challenge(www_authenticate)
         if params is not None:
@@ -150,7 +160,7 @@ class StepUp:
             # The next try begins anew, once the user has seen the page.
             session.pop(_SESSION_MEMBER, None)
             decision_id = "" if decision is None else decision.id
-            raise LoginRefusedError(Refusal(Cause.NOT_SATISFIED, verdict.value, decision_id, self._help_desk))
+            raise self._raises(Refusal(Cause.NOT_SATISFIED, verdict.value, decision_id, self._help_desk))
         session[_SESSION_MEMBER] = [*recent, at]
 
 

@@ -45,7 +45,7 @@ def downgrade(revision: str, database: str | None, state: Path, *, yes: bool, as
         _show_change(opened.shown, before, migrate.current(opened), as_json=as_json)
 
 
-@command.command("check")
+@command.command("check", short_help="Say whether the tables are those of this version.")
 @format_options
 @database_options
 def check(database: str | None, state: Path, *, as_json: bool) -> None:

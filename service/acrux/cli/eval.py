@@ -44,9 +44,18 @@ def _facts(_context: click.Context, _parameter: click.Parameter, value: Path | N
     callback=_facts,
     help="A JSON file in the shape of a decide request.",
 )
-@click.option("--engine", "engine_name", type=click.Choice(["google", "celpy"]), default="google", show_default=True)
+@click.option(
+    "--engine",
+    "engine_name",
+    type=click.Choice(["google", "celpy"]),
+    default="google",
+    show_default=True,
+    help="The engine that evaluates.",
+)
 @click.option("--now", callback=_now, help="The time that `request.time` is (RFC 3339); default: now.")
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.option(
+    "--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True, help="Output."
+)
 @click.option("--json", "form", flag_value="json", help="Short for --format json: one object a line.")
 def command(expressions: tuple[str, ...], facts: Any, engine_name: str, now: datetime, form: str) -> None:
     """Evaluate CEL expressions, or lines of standard input (text, or {"expression", "facts"} objects).

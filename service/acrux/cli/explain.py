@@ -27,8 +27,10 @@ from acrux.domain.request import DecideRequest
 from acrux.engine import Explanation, UnmappedRequestedAcr, explanation_to_json
 from acrux.engine.explanation import ClauseTrace, RuleTrace
 from acrux.policy.drawing import printable
-from acrux.policy.facts import Geography
+from acrux.policy.facts import BuiltFacts, Geography
+from acrux.policy.model import CheckedPolicy
 from acrux.policy.request import MAX_ASN, RequestInvalid, supposed_from_json
+from acrux.policy.suggestions import closest
 from acrux.policy.times import format_duration, parse_timestamp
 
 _TINTS: Final = {"matched": "green", "not_matched": "white", "errored": "red", "out": "yellow"}
@@ -116,7 +118,8 @@ def command(
     if form == "json":
         print_json(explanation_to_json(explanation))
     else:
-        click.echo("\n".join(_lines(explanation, set_prefix(directory))), color=colours())
+        doubts = tuple(_doubts(request, built, decider.compiled.checked))
+        click.echo("\n".join(_lines(explanation, doubts, set_prefix(directory))), color=colours())
 
 
 def _geography(country: Path | None, asn: Path | None) -> Geography | None:
@@ -163,8 +166,20 @@ def _refuse(invalid: RequestInvalid) -> NoReturn:
     sys.exit(USAGE)
 
 
-def _lines(explanation: Explanation, prefix: str) -> Iterator[str]:
+def _doubts(request: DecideRequest, built: BuiltFacts, policy: CheckedPolicy) -> Iterator[str]:
+    """What the service takes as it is, and whoever asks may have meant otherwise."""
+    if built.client is None and policy.clients:
+        near = closest(request.client_id, map(str, policy.clients))
+        hint = "" if near is None else f"; did you mean `{near}`?"
+        yield f"the set has no client `{printable(request.client_id)}`, so it is decided as an unregistered one{hint}"
+    if request.network_ip and not built.facts.values["network.ip"]:
+        yield f"`{printable(request.network_ip)}` is no address, so it is decided as from an unknown one"
+
+
+def _lines(explanation: Explanation, doubts: Sequence[str], prefix: str) -> Iterator[str]:
     yield from _decision_lines(explanation.decision)
+    for doubt in doubts:
+        yield click.style(f"  note:    {doubt}", fg="yellow")
     if explanation.rules:
         yield ""
     for trace in explanation.rules:

@@ -11,13 +11,19 @@ import click
 
 from acrux.cli.node_options import database_options, fail, open_database
 from acrux.decisionlog.errors import CursorInvalid, FilterInvalid
-from acrux.decisionlog.filters import CHOICES, Filters
+from acrux.decisionlog.filters import CHOICES, KINDS, NO_OUTCOME, Filters
 from acrux.decisionlog.queries import MAX_LIMIT, Page, Queries
 from acrux.decisionlog.sealing import KEY_BYTES, Keyring
+from acrux.domain.decision import Verdict
 from acrux.storage.database import Database
 
 USAGE: Final = 2
-_NO_KEY: Final = "the service key is not at hand: sealed facts are left out"
+_HELP: Final = {
+    "verdict": f"Only this verdict: {', '.join(Verdict)}, or {NO_OUTCOME} for logins that never came back.",
+    "kind": f"Only this kind: {KINDS[0]} for what Acrux decided, {KINDS[1]} for what callers decided in an outage.",
+}
+_ONLY: Final = "Only this {0}; `!VALUE`: all but this."
+_NO_KEY: Final = "the service's key is not there (`{}`; --service-key names it): sealed facts are left out"
 
 
 @click.group("log", short_help="Read the decision log.")
@@ -27,22 +33,24 @@ def command() -> None:
 
 def _filter_options(verb: Any) -> Any:
     """Options for every filter of `GET /v1/decisions`."""
-    for name in reversed(CHOICES):
-        verb = click.option(f"--{name}", metavar="VALUE", help=f"Only this {name}; `!VALUE`: all but this.")(verb)
-    verb = click.option("--shadow-differs", type=click.Choice(["true", "false"]), help="Whether report mode differs.")(
-        verb
-    )
-    verb = click.option("--from", "from", metavar="TIME", help="The earliest time, inclusive (2026-11-24T08:00:00Z).")(
-        verb
-    )
-    return click.option("--to", "to", metavar="TIME", help="The end of the time, exclusive.")(verb)
+    options = [
+        click.option("--from", "from", metavar="TIME", help="The earliest time: 2026-11-24T08:00:00Z or 2026-11-24."),
+        click.option("--to", "to", metavar="TIME", help="The end of the time, which is not in it."),
+        *(click.option(f"--{name}", metavar="VALUE", help=_HELP.get(name, _ONLY.format(name))) for name in CHOICES),
+        click.option("--shadow-differs", type=click.Choice(["true", "false"]), help="Whether report mode differs."),
+    ]
+    for option in reversed(options):
+        verb = option(verb)
+    return verb
 
 
 @command.command("query")
 @_filter_options
 @click.option("--limit", type=click.IntRange(min=1), default=50, show_default=True, help="How many at most.")
 @click.option("--cursor", help="Go on where an earlier query ended.")
-@click.option("--format", "form", type=click.Choice(["text", "json", "ndjson"]), default="text", show_default=True)
+@click.option(
+    "--format", "form", type=click.Choice(["text", "json", "ndjson"]), default="text", show_default=True, help="Output."
+)
 @click.option("--json", "as_json", is_flag=True, help="Short for `--format json`.")
 @click.option(
     "--service-key",
@@ -90,7 +98,7 @@ def _keyring(path: Path, *, needs_key: bool) -> Keyring:
         return Keyring.load_or_create(path)
     if needs_key:
         fail(f"users are found by the service's key, and `{path}` is not there: --service-key names it")
-    click.echo(f"acrux log query: {_NO_KEY}", err=True)
+    click.echo(f"acrux log query: {_NO_KEY.format(path)}", err=True)
     return Keyring(os.urandom(KEY_BYTES))
 
 
@@ -110,8 +118,10 @@ def _print(pages: Iterator[Page], form: str) -> None:
     """Text and ndjson are written page by page, json at the end."""
     items: list[Any] = []
     next_cursor: str | None = None
+    found = False
     for page in pages:
         next_cursor = page.next_cursor
+        found = found or bool(page.items)
         for item in page.items:
             match form:
                 case "json":
@@ -124,6 +134,8 @@ def _print(pages: Iterator[Page], form: str) -> None:
         click.echo(json.dumps({"items": items, "next_cursor": next_cursor}, indent=2, ensure_ascii=False))
     elif next_cursor is not None:
         click.echo(f"more: --cursor {next_cursor}", err=True)
+    elif not found:
+        click.echo("no such decisions", err=True)
 
 
 def _line(item: Any) -> str:

@@ -12,10 +12,11 @@ import click
 from acrux.decisionlog.errors import DecisionLogError
 from acrux.decisionlog.tokens import TokenInvalid, TokenUnknown
 from acrux.storage import migrate
-from acrux.storage.database import Database, StorageError
+from acrux.storage.database import Database, DatabaseUnavailable, StorageError, parse_url
 
 USAGE: Final = 2
 CANNOT_RUN: Final = 3
+_MAKES_TABLES: Final = "`acrux serve` or `acrux db upgrade` makes them"
 F = TypeVar("F", bound=Callable[..., Any])
 
 _STATE: Final = click.option(
@@ -48,7 +49,9 @@ def format_options(verb: F) -> F:
         return verb(*arguments, as_json=as_json or form == "json", **more)
 
     short = click.option("--json", "as_json", is_flag=True, help="Short for `--format json`.")
-    full = click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+    full = click.option(
+        "--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True, help="Output."
+    )
     return cast("F", full(short(with_format)))
 
 
@@ -61,8 +64,11 @@ def fail(message: str) -> NoReturn:
 @contextmanager
 def open_database(url: str | None, state: Path, *, needs_schema: bool = True) -> Iterator[Database]:
     """The database of a node; what goes wrong with it ends the verb with a sentence and exit code 3."""
+    url = url or f"sqlite:///{state / 'acrux.db'}"
     try:
-        database = Database(url or f"sqlite:///{state / 'acrux.db'}")
+        if needs_schema:
+            _require_file(url)
+        database = Database(url)  # connects to nothing yet
         try:
             if needs_schema:
                 _require_schema(database)
@@ -72,15 +78,22 @@ def open_database(url: str | None, state: Path, *, needs_schema: bool = True) ->
     except (TokenInvalid, TokenUnknown) as reason:
         click.echo(f"acrux: {reason}", err=True)
         sys.exit(USAGE)
+    except DatabaseUnavailable as away:
+        fail(f"the database {database.shown} can't be used: {away}")
     except (StorageError, DecisionLogError, OSError) as reason:
         fail(str(reason))
 
 
+def _require_file(url: str) -> None:
+    """Asking for a SQLite file that is not there would make it, with its directory: looking must not."""
+    parsed = parse_url(url)
+    if parsed.get_backend_name() == "sqlite" and not Path(str(parsed.database)).exists():
+        fail(f"there is no `{parsed.database}`: --state or --database names a node's; {_MAKES_TABLES}")
+
+
 def _require_schema(database: Database) -> None:
-    # Asking a SQLite file that is not there would make it.
-    missing_file = database.is_sqlite and not Path(str(database.url.database)).exists()
-    found = None if missing_file else migrate.current(database)
+    found = migrate.current(database)
     if found is None:
-        fail(f"{database.shown} has no tables: `acrux serve` or `acrux db upgrade` makes them")
+        fail(f"{database.shown} has no tables: {_MAKES_TABLES}")
     if found != migrate.head():
         fail(f"{database.shown} has the schema {found}, this version needs {migrate.head()}: `acrux db upgrade`")

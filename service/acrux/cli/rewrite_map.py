@@ -101,7 +101,10 @@ def _client(parser: argparse.ArgumentParser, options: argparse.Namespace) -> Acr
 def _token(parser: argparse.ArgumentParser, path: Path | None) -> str:
     """The token, from a file or a variable: an argument would be shown to everybody who lists processes."""
     if path is not None:
-        return path.read_text().strip()
+        try:
+            return path.read_text().strip()
+        except (OSError, UnicodeDecodeError) as error:
+            parser.error(f"--token-file `{path}` can't be read: {getattr(error, 'strerror', None) or 'it is no text'}")
     if not os.environ.get("ACRUX_TOKEN"):
         parser.error("no token: name a file with `--token-file`, or set `ACRUX_TOKEN` (Apache sets no variables here)")
     return os.environ["ACRUX_TOKEN"].strip()

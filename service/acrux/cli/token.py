@@ -73,7 +73,7 @@ def list_(database: str | None, state: Path, *, as_json: bool, every: bool) -> N
         click.echo("no tokens", err=True)
 
 
-@command.command("rotate")
+@command.command("rotate", short_help="Replace TOKEN (its id or name) by a new one.")
 @click.argument("token")
 @click.option("--overlap", type=click.IntRange(min=0), default=0, help="For how many seconds the old one goes on.")
 @format_options

@@ -40,7 +40,9 @@ class RequestRefusedError(AcruxError):
         request_id: str = "",
         errors: tuple[WrongField, ...] = (),
     ) -> None:
-        fields = "".join(f"; {error.pointer}: {error.message}" for error in errors)
+        # The detail names the first few by itself.
+        named = (f"{error.pointer}: {error.message}" for error in errors)
+        fields = "".join(f"; {field}" for field in named if field not in detail)
         super().__init__(f"{status} {code or 'refused'}: {detail}{fields}")
         self.status = status
         self.code = code

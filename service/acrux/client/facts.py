@@ -52,7 +52,13 @@ def sha256_base64url(text: str) -> str:
 
 
 def decide_body(client: str, facts: LoginFacts) -> dict[str, Json]:
-    """The body of Decide: unknown facts are absent, never null."""
+    """The body of Decide: unknown facts are absent, never null.
+
+    Raises:
+        TypeError: a fact has another name, or a type that can't be sent. Left out in silence it could lower a level.
+    """
+    for name in facts.keys() - LoginFacts.__annotations__.keys():
+        raise TypeError(f"no fact is called `{name}`; there are {', '.join(LoginFacts.__annotations__)}")
     nonce, attributes = facts.get("nonce"), facts.get("attributes")
     return _present(
         {

@@ -169,7 +169,9 @@ async def _on_invalid(request: Request, invalid: Any) -> Response:
 async def _on_http_exception(request: Request, raised: Any) -> Response:
     """The router's own: no such path, or no such method there."""
     headers = [(b"allow", ", ".join(_allowed(request)).encode())] if raised.status_code == 405 else []  # noqa: PLR2004 - RFC 9110 section 15.5.6
-    return _answer(request, Problem(_CODES.get(raised.status_code, Code.MALFORMED), headers=headers))
+    code = _CODES.get(raised.status_code, Code.MALFORMED)
+    detail = "no such path; `/docs` lists those that there are" if code is Code.NOT_FOUND else ""
+    return _answer(request, Problem(code, detail, headers=headers))
 
 
 async def _on_defect(request: Request, _defect: Exception) -> Response:

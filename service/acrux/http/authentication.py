@@ -44,4 +44,4 @@ async def _find_again(services: Services, authorization: bytes | None) -> Token:
 def require_client(token: Token, client: str) -> None:
     """Raises `forbidden_client` unless the token may speak for the client."""
     if not token.may_speak_for(client):
-        raise Problem(Code.FORBIDDEN_CLIENT, "the token is bound to other clients")
+        raise Problem(Code.FORBIDDEN_CLIENT, f"the token is not bound to `{client}`")

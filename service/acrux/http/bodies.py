@@ -1,5 +1,6 @@
 """JSON bodies of every route but Decide: read once, strictly, each wrong field named by its pointer. No meaning."""
 
+import re
 from json import JSONDecodeError, JSONDecoder
 from typing import Annotated, Any, Final, NoReturn, TypeVar
 
@@ -76,6 +77,8 @@ def _pointer(loc: tuple[str | int, ...]) -> str:
     return "".join("/" + step.replace("~", "~0").replace("/", "~1") for step in steps)
 
 
+_ALTERNATIVES: Final = re.compile(r"\^(?:!\?)?\(([a-z_|]+)\)\$")
+"""A pattern that lists words."""
 _MESSAGES: Final = {
     "missing": "required",
     "extra_forbidden": "unknown field",
@@ -86,5 +89,8 @@ _MESSAGES: Final = {
 
 
 def _message(error: Any) -> str:
+    alternatives = _ALTERNATIVES.fullmatch(error.get("ctx", {}).get("pattern", ""))
+    if alternatives is not None:
+        return "expected one of " + ", ".join(f"`{word}`" for word in alternatives[1].split("|"))
     message: str = _MESSAGES.get(error["type"]) or error["msg"]
     return message[0].lower() + message[1:]

@@ -16,7 +16,8 @@ router: Final = APIRouter(tags=["operation"])
 _STYLE: Final = """
 :root{color-scheme:light dark;--line:#8884}
 body{font:16px/1.5 system-ui,sans-serif;max-width:56rem;margin:0 auto;padding:1rem}
-h1{margin-bottom:0}nav a{display:block;padding:.3rem 0;text-decoration:none;overflow-wrap:anywhere}
+h1{margin-bottom:0}nav div{display:flex;flex-wrap:wrap;align-items:baseline;gap:0 .8rem;padding:.25rem 0}
+nav a{text-decoration:none;overflow-wrap:anywhere}nav span{font-size:.9rem;opacity:.8}
 article{border-top:1px solid var(--line);margin-top:2rem}
 h2{font-size:1.2rem;overflow-wrap:anywhere}h3{font-size:1rem}
 b.method{font-size:.8rem;padding:.1rem .4rem;border:1px solid;border-radius:.3rem}
@@ -72,7 +73,8 @@ def render(document: dict[str, Any]) -> str:
         for method, operation in methods.items()
     ]
     contents = "".join(
-        f'<a href="#{escape(operation["operationId"])}"><b class="method">{method}</b> {escape(path)}</a>'
+        f'<div><a href="#{escape(operation["operationId"])}"><b class="method">{method}</b> {escape(path)}</a> '
+        f"<span>{escape(operation['summary'])}</span></div>"
         for method, path, operation in operations
     )
     articles = "".join(_article(*operation, document["components"]["responses"]) for operation in operations)

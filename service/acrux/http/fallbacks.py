@@ -41,7 +41,9 @@ KEYS_KEPT: Final = timedelta(days=30)
 @router.get("/v1/clients/{name:path}/fallback", operation_id="fallback")
 async def fallback(
     call: Annotated[Call, Depends(caller(RELYING_PARTIES))],
-    name: Annotated[str, Path(min_length=1, max_length=256, pattern=PRINTABLE)],
+    name: Annotated[
+        str, Path(min_length=1, max_length=256, pattern=PRINTABLE, description="A client's name, or its `client_id`.")
+    ],
 ) -> Response:
     """The most that the client's logins can come to: cache it, and demand it while Acrux can't be reached."""
     decider = call.decider()

@@ -65,7 +65,9 @@ async def revisions(
 @router.get("/v1/policy/revisions/{revision}", operation_id="revision")
 async def revision(
     call: Annotated[Call, Depends(caller(POLICY_READERS))],
-    revision: Annotated[str, Path(pattern=schemas.REVISION_PATTERN)],
+    revision: Annotated[
+        str, Path(pattern=schemas.REVISION_PATTERN, description="The policy set, by its `sha256:...`.")
+    ],
 ) -> Response:
     """The files of a set that decided."""
     files = await from_database(lambda: load_revision(call.services.database, revision))

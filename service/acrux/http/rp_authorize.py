@@ -106,6 +106,8 @@ def read_authorization(raw: bytes, client: Client, address: str | None) -> Asked
     if parameters.once("client_id") != client.client_id:
         raise _refused("`client_id` is not the one that this client has in the policy set")
     redirect_uri = parameters.once("redirect_uri")
+    if not client.redirect_uris:
+        raise _refused("this client has no `redirect_uris` in the policy set, so it can't be served here")
     if redirect_uri not in client.redirect_uris:
         raise _refused("`redirect_uri` is not one of those that this client has in the policy set")
     for name in _UNUSABLE:

@@ -143,6 +143,8 @@ def _check_client(headers: dict[bytes, bytes], form: Parameters, client: Client)
             raise _invalid_client("the client has two names in one request")
     else:
         names = {in_form}
+    if not any(names):
+        raise _invalid_client("send the client's name and secret, by `client_secret_basic` or `client_secret_post`")
     if client.client_id not in names:
         raise _invalid_client("this is another client's token endpoint")
     if not secret:

@@ -39,7 +39,9 @@ _THEIRS: Final = (
 _SENTENCES: Final = {
     DENIED: "You can't sign in to this application from here.",
     str(Code.TOO_MANY_REQUESTS): "There are too many sign-ins from here at the moment. Please try again in a minute.",
-    str(Code.NOT_FOUND): "This sign-in address does not belong to any application.",
+    str(
+        Code.NOT_FOUND
+    ): "This sign-in address does not belong to any application. Please start again from the application.",
     str(Code.DEFECT): _OURS,
 }
 _DETAILS: Final = {

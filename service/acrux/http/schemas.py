@@ -148,7 +148,7 @@ class DecisionsQuery(Shape):
     )
     from_: QueryTime = Field("", alias="from", description="The earliest time, inclusive.")
     to: QueryTime = Field("", description="The end of the time, exclusive.")
-    limit: Annotated[int, Field(ge=1, le=500)] = 50
+    limit: Annotated[int, Field(ge=1, le=500)] = Field(50, description="How many at most.")
     cursor: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,256}$")] = Field(
         "", description="`next_cursor` of the page before."
     )
@@ -160,7 +160,7 @@ class UnboundQuery(Shape):
     client: Choice = Field("", description="A client's name.")
     from_: QueryTime = Field("", alias="from", description="The earliest time, inclusive.")
     to: QueryTime = Field("", description="The end of the time, exclusive.")
-    limit: Annotated[int, Field(ge=1, le=500)] = 50
+    limit: Annotated[int, Field(ge=1, le=500)] = Field(50, description="How many at most.")
     cursor: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,256}$")] = Field(
         "", description="`next_cursor` of the page before."
     )
@@ -186,7 +186,7 @@ class ExplainRequest(Shape):
 class RevisionsQuery(Shape):
     """How many sets."""
 
-    limit: Annotated[int, Field(ge=1, le=500)] = 50
+    limit: Annotated[int, Field(ge=1, le=500)] = Field(50, description="How many at most.")
 
 
 class FallbackReport(Shape):

@@ -175,7 +175,7 @@ class Database:
         try:
             connection = (self._engine if writing else self._reading).connect()
         except exc.OperationalError as reason:
-            self._away_reason = str(reason.orig).strip()
+            self._away_reason = _said(reason)
             self._away_until = time.monotonic() + self._retry_after_seconds
             raise
         return connection.execution_options(**{_WRITING: writing})
@@ -194,8 +194,13 @@ def _state(reason: exc.DBAPIError) -> str | None:
     return found if isinstance(found, str) else None
 
 
+def _said(reason: exc.DBAPIError) -> str:
+    """The driver's own words, on one line."""
+    return " ".join(str(reason.orig).split())
+
+
 def _translate(reason: exc.DBAPIError) -> Exception:
-    message = str(reason.orig).strip()
+    message = _said(reason)
     if isinstance(reason, exc.OperationalError | exc.InterfaceError) or reason.connection_invalidated:
         return DatabaseUnavailable(message)
     if isinstance(reason, exc.DataError | exc.IntegrityError):

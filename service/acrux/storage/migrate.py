@@ -11,6 +11,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from alembic.util import CommandError
 
 import acrux
 from acrux.storage.database import Database, DatabaseUnavailable, StorageError
@@ -20,6 +21,10 @@ _ATTEMPTS: Final = 5
 _PAUSE_SECONDS: Final = 0.5
 _ALEMBIC: Final = threading.Lock()
 """Alembic's `context` is one for the whole program."""
+
+
+class SchemaUnknown(StorageError):  # noqa: N818 - says what is the matter
+    """The database has a schema, or is to get one, that this version of Acrux does not know."""
 
 
 def migrations_directory() -> Path:
@@ -34,14 +39,19 @@ def upgrade(database: Database, revision: str = "head") -> None:
 
     Raises:
         DatabaseUnavailable: the database is away, or refuses.
+        SchemaUnknown: see there.
     """
     for attempt in range(1, _ATTEMPTS + 1):
         try:
             with _ALEMBIC, database.connection() as connection:
                 command.upgrade(_config(connection), revision)
+        except CommandError as reason:
+            raise _unknown(database, revision) from reason
         except (StorageError, sa.exc.DBAPIError) as reason:
             # Another node may be creating the same tables: without locks, one of the two fails, and finds them done.
             if attempt == _ATTEMPTS:
+                if isinstance(reason, DatabaseUnavailable):
+                    raise
                 raise DatabaseUnavailable(f"the migration failed: {reason}") from reason
             time.sleep(_PAUSE_SECONDS)
         else:
@@ -53,9 +63,23 @@ def downgrade(database: Database, revision: str) -> None:
 
     Raises:
         DatabaseUnavailable: the database is away.
+        SchemaUnknown: see there.
     """
-    with _ALEMBIC, database.connection() as connection:
-        command.downgrade(_config(connection), revision)
+    try:
+        with _ALEMBIC, database.connection() as connection:
+            command.downgrade(_config(connection), revision)
+    except CommandError as reason:
+        raise _unknown(database, revision) from reason
+
+
+def _unknown(database: Database, revision: str) -> SchemaUnknown:
+    known = {script.revision for script in ScriptDirectory(str(migrations_directory())).walk_revisions()}
+    found = current(database)
+    if found is not None and found not in known:
+        return SchemaUnknown(
+            f"the database has the schema `{found}`, which this version of Acrux does not know: a newer one migrated it"
+        )
+    return SchemaUnknown(f"no such step from here: `{revision}`; there is base, {', '.join(sorted(known))}, head")
 
 
 def current(database: Database) -> str | None:

@@ -30,7 +30,8 @@ class GeoipCopies:
     __slots__ = ("_directory",)
 
     def __init__(self, state: Path) -> None:
-        self._directory = state / "geoip"
+        # Absolute, as what is offered is: the two are compared, and workers need not be where the supervisor is.
+        self._directory = state.absolute() / "geoip"
 
     def take(self, source: Path, fact: GeoipFact) -> tuple[Path, GeoipTable]:
         """Copies a file and checks the copy, so that what was checked is what is used.

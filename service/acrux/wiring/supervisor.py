@@ -18,7 +18,7 @@ from typing import Any, Final
 import acrux
 from acrux.decisionlog.errors import DecisionLogError
 from acrux.policy.model import CheckedPolicy
-from acrux.storage.database import DatabaseUrlInvalid, StorageError
+from acrux.storage.database import DatabaseUnavailable, DatabaseUrlInvalid, StorageError
 from acrux.wiring.geoip import GeoipFact
 from acrux.wiring.geoip_keeper import GeoipKeeper, GeoipUnusable
 from acrux.wiring.last_good import LastGoodPolicy
@@ -147,6 +147,8 @@ class Supervisor:
             raise CannotServe(str(problem)) from problem
         try:
             token = await asyncio.to_thread(self._log.open)
+        except DatabaseUnavailable as away:
+            raise CannotServe(f"the database {self._log.shown_database} can't be used: {away}") from away
         except (StorageError, DecisionLogError, SchemaTooOld, OSError) as problem:
             raise CannotServe(str(problem)) from problem
         try:

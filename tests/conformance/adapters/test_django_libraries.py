@@ -1,11 +1,16 @@
 """What only one of Django's libraries has: other ways in, and other ways to be set up wrongly."""
 
+import inspect
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
+from sites.django_site import application
 from sites.party import ISSUER, Party
+from social_core.exceptions import AuthConfigurationError
+
+from acrux.adapters.blocking import GATE_SETTINGS, Gate
 
 pytestmark = pytest.mark.usefixtures("requests_reach")
 THE_LIBRARYS = "mozilla_django_oidc.auth.OIDCAuthenticationBackend"
@@ -255,3 +260,38 @@ def test_room_for_logins(make, engine, kept_count) -> None:
         request.session[f"_state_jira_{number}"] = {"data": kept, "exp": number}
     names = sorted(request.session.keys())
     assert names == [f"_state_jira_{number}" for number in range(5 - kept_count, 5)] + ["_state_jira_foreign"]
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ({"trusted_proxy": ["10.0.0.5"]}, "unknown key `trusted_proxy`; there are client, cookie, facts, "),
+        ({"trusted_proxies": ["office"]}, "`office` is no address of a proxy"),
+        ({"proxy_header": "x-real-ip"}, "no header that proxies write"),
+    ],
+)
+def test_a_setting_that_means_nothing_is_said(more, words):
+    """A mistyped key of `ACRUX` would leave a protection off in silence: it is named."""
+    application()
+    from django.core.exceptions import ImproperlyConfigured  # noqa: PLC0415 - needs the settings
+    from django.test import override_settings  # noqa: PLC0415 - same
+
+    from acrux.adapters.django_answers import gate_of_settings  # noqa: PLC0415 - same
+
+    with override_settings(ACRUX={"client": object(), **more}), pytest.raises(ImproperlyConfigured, match=words):
+        gate_of_settings()
+
+
+def test_settings_of_the_gate_are_its_arguments():
+    """What may stand in `ACRUX` is what a gate takes, no more and no less."""
+    parameters = inspect.signature(Gate).parameters.values()
+    assert {one.name for one in parameters if one.kind is one.KEYWORD_ONLY} == GATE_SETTINGS
+
+
+def test_social_core_knows_its_settings(make):
+    """The same for social-core, in its own words, where the login begins."""
+    party = make("social_core", trusted_proxy=["10.0.0.5"])
+    with pytest.raises(AuthConfigurationError) as wrong:
+        party.begin()
+    (note,) = wrong.value.__notes__
+    assert note.startswith('the setting `ACRUX["trusted_proxy"]`: unknown; there are client, cookie, facts, ')

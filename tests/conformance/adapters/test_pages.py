@@ -184,7 +184,7 @@ def test_other_backends_of_social_core() -> None:
 def test_step_up(acrux) -> None:
     """step-up.md: the challenge of an API, the application's own request, and what a 401 of an API becomes."""
     client = acrux_client.AcruxClient("https://acrux.example.com", "acrux_t", client="jira")
-    begun = run("step-up.md", 0, acrux_client=client, address="198.51.100.9")
+    begun = run("step-up.md", 0, client=client, address="198.51.100.9")
     assert isinstance(begun["decision"], Decision)
     assert (acrux.asked[0]["attributes"], acrux.asked[0]["session"]) == ({"action": "delete"}, {"level": "basic"})
     now = int(datetime.now(UTC).timestamp())

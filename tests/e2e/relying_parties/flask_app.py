@@ -9,7 +9,7 @@ from authlib.integrations.flask_client import OAuth
 from flask import Flask, Response, jsonify, redirect, request, session, url_for
 from serving import HELP_DESK, acrux_client, serve
 
-from acrux.adapters.flask import FlaskAcrux
+from acrux.adapters.flask import FlaskAcrux, LoginRefused
 from acrux.adapters.step_up import Lacking, StepUp
 
 app = Flask(__name__)
@@ -25,7 +25,7 @@ provider = OAuth(app).register(
 )
 client = acrux_client()
 acrux = FlaskAcrux(client, help_desk=HELP_DESK)
-step_up = StepUp(help_desk=HELP_DESK)
+step_up = StepUp(help_desk=HELP_DESK, raises=LoginRefused)
 
 
 @app.get("/login")

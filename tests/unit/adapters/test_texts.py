@@ -110,6 +110,17 @@ def test_page_escapes() -> None:
     assert not {"<b>", "<i>", "<u>"} & {page[place : place + 3] for place in range(len(page))}
 
 
+def test_page_is_for_phones_and_help_desks() -> None:
+    """One box that a tap selects has what a help desk asks for; it follows the device's colours; nothing is fetched."""
+    page = Refusal(Cause.NOT_SATISFIED, "downgraded", "d-1", "Call 4242.").page()
+    assert "<code>Code for the help desk: downgraded, decision d-1.</code>" in page
+    assert "<p>Call 4242.</p>" in page
+    for words in ("user-select:all", "color-scheme:light dark", 'name="viewport"'):
+        assert words in page
+    assert not [word for word in ("<script", "http:", "https:", "url(") if word in page]
+    assert "send what is in the box to your help desk" in Refusal(Cause.DENIED).page()
+
+
 @pytest.mark.parametrize(
     ("refusal", "cause", "status", "text"),
     [

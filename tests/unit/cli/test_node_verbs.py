@@ -1,6 +1,7 @@
 """`acrux db`, `acrux token`, `acrux log query`: what they print, and with what they exit."""
 
 import json
+import socket
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -68,6 +69,26 @@ def test_without_a_database_nothing_is_made(run, tmp_path, verb, arguments):
     result = run(verb, *arguments)
     assert (result.exit_code, "`acrux db upgrade` makes them" in result.stderr) == (3, True)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_looking_makes_no_directory(tmp_path):
+    """A state directory that is not there is said, and not made."""
+    for verb, arguments in ((token, ["list"]), (log, ["query"]), (db, ["check"])):
+        result = CliRunner().invoke(verb.command, [*arguments, "--state", str(tmp_path / "nowhere")])
+        assert result.exit_code == 3
+        assert f"there is no `{tmp_path}/nowhere/acrux.db`" in result.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_database_that_is_away_is_named(run):
+    """Which database can't be had, and why, on one line; exit code 3."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # bound and not listening: nobody else gets the port, and nothing answers there
+        url = f"postgresql://acrux:secret@127.0.0.1:{taken.getsockname()[1]}/acrux"
+        result = run(token, "list", "--database", url)
+    assert result.exit_code == 3
+    assert result.stderr.startswith("acrux: the database postgresql://acrux:***@127.0.0.1:")
+    assert (result.stderr.count("\n"), "can't be used: " in result.stderr) == (1, True)
 
 
 def test_a_url_that_names_no_database_is_said(run):
@@ -168,6 +189,12 @@ def test_a_query_can_be_read_by_programs(migrated, logged, monkeypatch):
     assert part["next_cursor"] is not None
 
 
+def test_a_query_that_finds_nothing_says_so(migrated, logged):
+    """Nothing on standard output, and a word beside it, so that silence is never a program that hangs or fails."""
+    found = migrated(log, "query", "--client", "wiki")
+    assert (found.exit_code, found.stdout, found.stderr.splitlines()[-1:]) == (0, "", ["no such decisions"])
+
+
 def test_filters_are_handed_on(migrated, logged):
     """Every filter of the HTTP API is an option."""
 
@@ -189,7 +216,7 @@ def test_without_the_key_facts_stay_sealed(migrated, logged, tmp_path):
     elsewhere = ["--service-key", str(tmp_path / "none")]
     result = migrated(log, "query", "--json", *elsewhere)
     assert "user.id" not in json.loads(result.stdout)["items"][0]["facts"]
-    assert "sealed facts are left out" in result.stderr
+    assert f"`{tmp_path}/none`; --service-key names it): sealed facts are left out" in result.stderr
     result = migrated(log, "query", "--user", "u-1", *elsewhere)
     assert (result.exit_code, "--service-key names it" in result.stderr) == (3, True)
 

@@ -284,7 +284,7 @@ USUAL = ("--url", "https://acrux.example.com", "--client", "portal")
     ("words", "variables", "said"),
     [
         (USUAL, {}, "no token: name a file with `--token-file`"),
-        ((*USUAL, "--token-file", "missing"), {}, "No such file"),
+        ((*USUAL, "--token-file", "missing"), {}, "--token-file `missing` can't be read: No such file"),
         ((*USUAL,), {"ACRUX_TOKEN": "two words"}, "the token is empty or malformed"),
         (("--url", "acrux.example.com", "--client", "portal"), {"ACRUX_TOKEN": "t"}, "no URL of an Acrux service"),
         ((*USUAL, "--ca-file", "missing"), {"ACRUX_TOKEN": "t"}, "No such file"),

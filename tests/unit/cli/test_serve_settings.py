@@ -78,6 +78,7 @@ def test_settings_of_geoip_files(served, tmp_path, monkeypatch):
         ("--quota-tokens-by-address", "1e9"),
         ("--quota-places", "0"),
         ("--trusted-proxies", "office"),
+        ("--trusted-proxies", "10.0.0.5/8"),
         ("--trusted-proxies", "192.0.2.1/24"),
         ("--trusted-proxies", "192.0.2.0/24,0.0.0.0/0"),
         ("--trusted-proxies", "::ffff:0:0/96"),

@@ -240,6 +240,19 @@ def test_explain_says_what_is_wrong_with_its_arguments(policies, arguments, stdi
     assert words in found.stderr
 
 
+def test_explain_says_what_may_have_been_meant_otherwise(policies):
+    """A client that the set does not have, and what is no address, are decided as the service does, and said."""
+    more = "version: acrux/v1\nclients: {jira: {client_id: jira-sso}}\ndefaults: {unregistered_client: mfa}\n"
+    (policies / "more.yaml").write_text(more)
+    lines = run("explain", policies, "--client", "jria", "--ip", "10.0.0").output.splitlines()
+    doubt = "  note:    the set has no client `jria`, so it is decided as an unregistered one; did you mean `jira`?"
+    assert doubt in lines
+    assert "  note:    `10.0.0` is no address, so it is decided as from an unknown one" in lines
+    assert "did you mean" not in run("explain", policies, "--client", "payroll").output
+    for client in ("jira", "jira-sso"):
+        assert "note:" not in run("explain", policies, "--client", client, "--ip", "::ffff:203.0.113.5").output
+
+
 def test_no_rules_no_empty_line(policies):
     """A set without rules is explained in a few lines."""
     (policies / "set.yaml").write_text("\n".join(SET.splitlines()[:3]) + "\n")

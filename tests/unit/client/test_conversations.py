@@ -210,6 +210,13 @@ async def test_facts_have_json_types(client) -> None:
         await client("decide", attributes={"at": datetime.now(UTC)})
 
 
+async def test_a_fact_that_is_none_is_no_fact(client, service) -> None:
+    """A mistyped name is said and nothing is asked: a fact that is left out in silence can lower a level."""
+    with pytest.raises(TypeError, match="no fact is called `user_group`; there are ip, app, user_id, "):
+        await client("decide", ip="198.51.100.9", user_group=["design"])
+    assert service.count("decide") == 0
+
+
 async def test_needs_a_client(make) -> None:
     """A call that names no client, on a client that names none, is the caller's mistake."""
     nameless = make(client=None)
@@ -306,6 +313,16 @@ async def test_4xx_refuses(client, service, status) -> None:
     assert (caught.value.status, caught.value.code, caught.value.request_id) == (status, "invalid_request", "r-1")
     assert caught.value.errors == (WrongField("/network/ip", "expected a string"),)
     assert service.count("decide") == 1
+
+
+async def test_what_is_wrong_is_said_once(client, service) -> None:
+    """The detail names the first fields by itself; what it leaves out is added."""
+    errors = [{"pointer": pointer, "message": "required"} for pointer in ("/client", "/app")]
+    problem = {"code": "invalid_request", "detail": "2 wrong: /client: required", "errors": errors}
+    service.answers["decide"] = httpx.Response(422, json=problem)
+    with pytest.raises(RequestRefusedError) as caught:
+        await client("decide")
+    assert str(caught.value) == "422 invalid_request: 2 wrong: /client: required; /app: required"
 
 
 async def test_4xx_of_something_else(client, service) -> None:

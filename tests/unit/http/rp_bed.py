@@ -43,6 +43,7 @@ providers:
 clients:
   jira: {provider: corp, client_id: jira-sso, redirect_uris: [https://jira.example.com/callback, "https://jira.example.com/two?x=1"]}
   wiki: {provider: corp, redirect_uris: [https://wiki.example.com/callback]}
+  plain: {provider: corp}
   closed: {provider: corp, redirect_uris: [https://closed.example.com/callback]}
 networks:
   office: {cidrs: [203.0.113.0/24], trusted: true, owner: netops@example.com, review_by: 2030-01-01}

@@ -317,6 +317,13 @@ async def test_roles_and_bindings(bed):
             assert response.status_code == status, (token, body)
 
 
+async def test_a_token_of_another_client_says_which_is_missing(bed):
+    """Whoever mistyped a client's name, or took another application's token, sees it in the answer."""
+    async with bed.client("jira") as client:
+        answer = (await client.post("/v1/decisions", json={"client": "jria"})).json()
+    assert (answer["code"], answer["detail"]) == ("forbidden_client", "the token is not bound to `jria`")
+
+
 async def test_without_a_token_nothing_is_said(bed):
     """No token, or another scheme: 401, and how to authenticate."""
     async with bed.client(None) as client:

@@ -79,6 +79,18 @@ async def test_wrong_queries_are_named(bed, query, pointer):
     assert (response.status_code, response.json()["errors"][0]["pointer"]) == (422, pointer)
 
 
+async def test_words_that_can_be_sent_are_listed(bed):
+    """Where a parameter takes one of a few words, a wrong one is answered with them."""
+    async with bed.client() as client:
+        said = {
+            name: (await client.get("/v1/decisions", params={name: "odd"})).json()["errors"][0]["message"]
+            for name in ("verdict", "kind", "shadow_differs")
+        }
+    assert said["kind"] == "expected one of `decision`, `fallback`"
+    assert said["shadow_differs"] == "expected one of `true`, `false`"
+    assert said["verdict"].endswith("`insufficient`, `satisfied`, `none`")
+
+
 async def test_a_cursor_of_another_listing_has_no_page(bed):
     """A made-up cursor, or one of a listing with other filters: 404."""
     async with bed.client() as client:

@@ -239,6 +239,7 @@ async def test_what_is_nowhere(bed):
         for path in ("/", "/v1/decisions/", "/v1/nothing", "/v1/decisions/x/y/z"):
             response = await client.get(path)
             assert (response.status_code, response.json()["code"]) == (404, "not_found")
+            assert "`/docs`" in response.json()["detail"]
         for path, allowed in (("/v1/decisions", "GET, HEAD, POST"), ("/v1/fallbacks", "POST"), ("/docs", "GET, HEAD")):
             for method in ("DELETE", "OPTIONS", "TRACE", "QUERY"):
                 response = await client.request(method, path)

@@ -259,6 +259,14 @@ async def test_what_a_help_desk_asks_for(rp, monkeypatch):
     assert [("Try again" in page.text) for page in (wrong, denied, unbound, by_form)] == [False, False, True, False]
 
 
+async def test_a_client_without_redirect_uris_is_told_so(rp):
+    """A client that was never set up for the adapter: not "not one of those", where there are none."""
+    async with rp.browser() as browser:
+        page = await Login(client_id="plain").begin(browser, "plain")
+    assert page.status_code == 400
+    assert "this client has no `redirect_uris` in the policy set" in page.text
+
+
 async def test_a_page_for_people_wherever_they_are(rp, monkeypatch):
     """A mistyped address, another method and a defect too: a page where a browser may be, JSON where programs are."""
 

@@ -356,6 +356,16 @@ async def test_clients_that_can_not_be_guarded(rp, auth, changes, headers):
     assert rp.provider.asked == []
 
 
+async def test_a_client_that_says_nothing_is_told_what_to_say(rp):
+    """No name is not another's name."""
+    login = await begun(rp)
+    async with rp.browser(SERVER) as server:
+        nobody = await post(server, login.form(), auth=None)
+        other = await post(server, login.form(), auth=("wiki", "x"))
+    assert nobody.json()["error_description"].startswith("send the client's name and secret")
+    assert other.json()["error_description"] == "this is another client's token endpoint"
+
+
 WRONG_REQUESTS = {
     "two secrets": ("client_secret=x", {}),
     "a parameter twice": ("code=other", {}),

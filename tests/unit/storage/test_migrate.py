@@ -44,3 +44,21 @@ def test_a_lasting_failure_is_said(database, monkeypatch):
     with pytest.raises(DatabaseUnavailable, match="no privilege"):
         migrate.upgrade(database)
     assert len(calls) == migrate._ATTEMPTS
+
+
+@pytest.mark.parametrize("step", [migrate.upgrade, migrate.downgrade])
+def test_a_revision_that_is_none_is_said(database, step):
+    """A mistyped revision is answered with those that there are."""
+    migrate.upgrade(database)
+    with pytest.raises(migrate.SchemaUnknown, match=r"`zzzz`; there is base, 0001, .*, head"):
+        step(database, "zzzz")
+
+
+@pytest.mark.parametrize("step", [migrate.upgrade, migrate.downgrade])
+def test_a_database_of_a_newer_version_is_left_alone(database, step):
+    """An older Acrux on a database that a newer one migrated says so, and changes nothing."""
+    migrate.upgrade(database)
+    database.write(lambda transaction: transaction.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(migrate.SchemaUnknown, match="`9999`, which this version of Acrux does not know"):
+        step(database, "base")
+    assert migrate.current(database) == "9999"

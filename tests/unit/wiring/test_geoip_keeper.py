@@ -264,6 +264,20 @@ def test_what_a_killed_run_left_is_removed(tmp_path: Path, source: Path) -> None
     assert copies(tmp_path) == {"last-good.json"}
 
 
+def test_a_state_directory_by_a_relative_name(tmp_path: Path, source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`.acrux`, the default, is as good as an absolute name: the copy in use is not taken for an old one."""
+    monkeypatch.chdir(tmp_path)
+    keeper = GeoipKeeper({GeoipFact.COUNTRY: source}, Path(".acrux"), clock=Clock())
+    keeper.start()
+    assert country(keeper) == "DE"
+    keeper.forget_old_copies()
+    assert country(keeper) == "DE"
+    again = GeoipKeeper({GeoipFact.COUNTRY: source}, Path(".acrux"), clock=Clock())
+    source.write_bytes(b"broken")
+    again.start()
+    assert country(again) == "DE"
+
+
 def test_an_old_file_is_said_once_a_day(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """A file older than 60 days is warned of at the start and daily, until there is a younger one."""
     clock = Clock()
