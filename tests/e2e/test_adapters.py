@@ -142,6 +142,19 @@ def test_users_own_parameters(company: Company, attacker: Agent, name: str) -> N
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_forged_addresses(company: Company, attacker: Agent, name: str) -> None:
+    """No header of a browser's makes another address, whatever runs the application."""
+    forged = dict.fromkeys(
+        ("x-forwarded-for", "x-real-ip", "true-client-ip", "x_forwarded_for", "remote-addr"), "10.0.0.1"
+    )
+    attacker.client.headers.update({**forged, "forwarded": "for=10.0.0.1", "user-agent": f"Forging/{name}"})
+    begin(attacker, company.parties[name])
+    record = company.service.newest(name, verdict=None)
+    assert record["facts"]["device.user_agent"] == f"Forging/{name}"
+    assert record["facts"]["network.ip"] == "127.0.0.1"
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_honest_second_trip(company: Company, attacker: Agent, name: str) -> None:
     """Who edits the request once and then does as the policy wants is signed in, with the second factor."""
     party = company.parties[name]

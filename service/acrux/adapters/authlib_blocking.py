@@ -27,7 +27,7 @@ from acrux.adapters.logins import Login
 from acrux.client import Verdict
 
 _Request = TypeVar("_Request")
-_UNUSABLE = (AuthlibBaseError, JoseError, RequestException, ValueError, TypeError, KeyError)
+_UNUSABLE = (AuthlibBaseError, JoseError, RequestException, ValueError, TypeError, KeyError, RecursionError)
 """What Authlib raises of a provider's answer: its own errors, and what its code stumbles over unchecked."""
 
 

@@ -131,7 +131,15 @@ class AcruxBackend(OIDCAuthenticationBackend):
         """The claims of a token that the library takes; an ID token that it refuses is judged all the same."""
         try:
             return super().verify_token(token, **kwargs)
-        except (SuspiciousOperation, PyJWTError, RequestException, KeyError, TypeError, ValueError) as failure:
+        except (
+            SuspiciousOperation,
+            PyJWTError,
+            RequestException,
+            KeyError,
+            TypeError,
+            ValueError,
+            RecursionError,
+        ) as failure:
             login: Login | None = getattr(getattr(self, "request", None), _LOGIN, None)
             if login is None:
                 raise

@@ -31,6 +31,9 @@ try:
 except ModuleNotFoundError as missing:
     raise missing_extra("social_core", missing, "social") from missing
 
+_STUMBLES = (ValueError, TypeError, KeyError, ArithmeticError, RecursionError)
+"""What the library's code stumbles over in a token that it takes unchecked, beside its own errors."""
+
 
 class AcruxLogins:
     """Makes an OpenID Connect backend of the library ask Acrux: `class Okta(AcruxLogins, OktaOpenIdConnect)`.
@@ -129,7 +132,10 @@ class AcruxLogins:
     def validate_and_return_id_token(self: Any, id_token: Any, access_token: Any) -> Any:
         """As the backend's; a token that it refuses is judged all the same."""
         self._returned = id_token
-        return super().validate_and_return_id_token(id_token, access_token)  # type: ignore[misc]
+        try:
+            return super().validate_and_return_id_token(id_token, access_token)  # type: ignore[misc]
+        except _STUMBLES as failure:
+            raise self._gate().ended_by_library("", self._login(), id_token, failure) from failure
 
     def do_auth(self: Any, access_token: Any, *args: Any, **kwargs: Any) -> Any:
         """As the backend's, for a login that Acrux admits.

@@ -62,7 +62,7 @@ except ModuleNotFoundError:
 
 _LOG = logging.getLogger("acrux.adapters")
 # What Authlib raises of a provider's answer: its own errors, and what its code stumbles over unchecked.
-_UNUSABLE = (AuthlibBaseError, JoseError, HTTPError, ValueError, TypeError, KeyError)
+_UNUSABLE = (AuthlibBaseError, JoseError, HTTPError, ValueError, TypeError, KeyError, RecursionError)
 
 
 class LoginRefused(HTTPException):

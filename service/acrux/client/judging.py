@@ -8,8 +8,10 @@ import base64
 import hmac
 import json
 import math
+import re
 from collections.abc import Mapping
 from datetime import datetime
+from typing import Any, NoReturn
 
 from acrux.client.facts import sha256_base64url
 from acrux.client.values import Accept, Decision, Json, Verdict, VerdictName
@@ -20,6 +22,8 @@ ALGORITHMS = frozenset({"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "E
 OTHER_KINDS = frozenset({"at+jwt", "logout+jwt", "secevent+jwt", "dpop+jwt", "oauth-authz-req+jwt"})
 """What a provider signs with the same keys and is no ID token (RFC 8725 section 3.11)."""
 _MAX_HEADER_CHARACTERS = 4096
+_FORM = re.compile(r"[A-Za-z0-9_=.-]*")
+"""What the compact form is written in (RFC 7515 section 7.1); of the rest readers of base64 skip some, each its own."""
 _LIST_CLAIMS = frozenset({"amr", "acrs"})
 
 
@@ -107,13 +111,16 @@ def delivered(
 
 
 def unsigned(id_token: str) -> str:
-    """Why a token's header (RFC 7515 section 4.1) is none of an ID token that could be trusted; '' if it may be."""
-    encoded = id_token.partition(".")[0]
-    try:
-        header = json.loads(base64.urlsafe_b64decode(encoded[:_MAX_HEADER_CHARACTERS] + "=" * (-len(encoded) % 4)))
-    except (ValueError, RecursionError):
+    """Why a token is none that could be trusted, by its header (RFC 7515 section 4.1) and form; '' if it may be."""
+    if _FORM.fullmatch(id_token) is None:
         return "the ID token is malformed"
-    algorithm = header.get("alg") if isinstance(header, dict) else None
+    encoded = id_token.split(".")
+    try:
+        header = _read_part(encoded[0][:_MAX_HEADER_CHARACTERS])
+        _read_part(encoded[1] if len(encoded) > 1 else "")
+    except (ValueError, RecursionError):
+        return "the ID token is malformed, or has a member twice"
+    algorithm = header.get("alg")
     if not isinstance(algorithm, str) or algorithm not in ALGORITHMS:
         return "the ID token's algorithm is not allowed"
     if {"crit", "b64"} & header.keys():
@@ -122,6 +129,30 @@ def unsigned(id_token: str) -> str:
     if not isinstance(kind, str) or kind.lower().removeprefix("application/") in OTHER_KINDS:
         return "the token is no ID token"
     return ""
+
+
+def _read_part(encoded: str) -> dict[str, Any]:
+    """A part as strictly as the service reads it: what has two readings, or none elsewhere, is nobody's to choose."""
+    text = base64.urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4)).decode()
+    found = _STRICT.decode(text)
+    if not isinstance(found, dict):
+        raise ValueError("no object")  # noqa: TRY004 - one kind of error for all that a part may be instead
+    json.dumps(found, ensure_ascii=False).encode()  # lone surrogates have no UTF-8
+    return found
+
+
+def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise ValueError("a member is there twice")
+    return members
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON number")
+
+
+_STRICT = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_refuse_constant)
 
 
 def _malformed(claims: Mapping[str, Json]) -> str:

@@ -146,7 +146,20 @@ async def _forward(adapter: RedirectAdapter, party: Party, request: TokenRequest
         raise provider_away(failure) from failure
     if answer.status != HTTPStatus.OK and not 400 <= answer.status < 500:  # noqa: PLR2004 - RFC 9110 section 15.5
         raise Problem(Code.PROVIDER_UNAVAILABLE, f"the provider's token endpoint answered {answer.status}")
+    if answer.status != HTTPStatus.OK and _may_bear_tokens(answer):
+        detail = f"the provider's token endpoint answered {answer.status} and yet with tokens"
+        raise Problem(Code.PROVIDER_UNAVAILABLE, detail)
     return answer
+
+
+def _may_bear_tokens(refusal: FormAnswer) -> bool:
+    """Whether somebody could find tokens in a refusal: not every relying party looks at the status first."""
+    content = _read_tokens(refusal)
+    if isinstance(content, dict):
+        return bool(content.keys() & _MEMBERS)
+    # No JSON, or an ambiguous one, in which a backslash can hide a name.
+    text = refusal.body.lower()
+    return b"\\" in text or any(name.encode() in text for name in _MEMBERS)
 
 
 def _passed_on(answer: FormAnswer) -> Response:

@@ -4,6 +4,7 @@ import json
 import secrets
 
 import httpx
+import jwt
 import pytest
 from sites.laws import ISSUER, admitted, query, refused, sent_again
 from sites.party import AUTHLIB
@@ -75,6 +76,41 @@ def test_older_token(party, provider, acrux) -> None:
     provider.tokens[answer["code"]] = old
     refused(party, party.back(**answer), "were not signed in")
     assert acrux.verdicts == ["satisfied", "mismatched"]
+
+
+@pytest.mark.parametrize(
+    "added",
+    [
+        '"x": ' + "[" * 1500 + "]" * 1500,
+        '"sub": "u-1029"',
+        '"iat": "1795507200"',
+        '"iat": 1e999',
+        '"nbf": {}',
+        '"exp": [1]',
+    ],
+)
+def test_claims_that_a_library_stumbles_over(party, provider, acrux, added) -> None:
+    """Claims that the provider signed and a library does not expect end on a page, with their verdict, not in a 500."""
+    url = party.begin()
+    answer = provider.sign_in(url)
+    token = provider.tokens[answer["code"]]
+    claims = jwt.decode(token["id_token"], options={"verify_signature": False})
+    kept = {name: value for name, value in claims.items() if name == "sub" or f'"{name}"' not in added}
+    payload = json.dumps(kept)[:-1] + f", {added}}}"
+    token["id_token"] = jwt.api_jws.encode(payload.encode(), provider.key, "ES256", headers={"kid": "k1"})
+    refused(party, party.back(**answer), "were not signed in")
+    assert acrux.verdicts == ["invalid"]
+
+
+@pytest.mark.parametrize("character", ["\n", "\x00", " ", "!"])
+def test_characters_of_no_token(party, provider, acrux, character) -> None:
+    """A token with what readers of base64 skip, or do not, is refused, and the log has the verdict."""
+    answer = provider.sign_in(party.begin())
+    token = provider.tokens[answer["code"]]
+    head, claims, signature = token["id_token"].split(".")
+    token["id_token"] = f"{head}.{claims[:9]}{character}{claims[9:]}.{signature}"
+    refused(party, party.back(**answer), "were not signed in")
+    assert acrux.verdicts == ["invalid"]
 
 
 def test_back_button(party, acrux) -> None:

@@ -151,6 +151,8 @@ def main() -> None:
         host=settings.get("RP_HOST", "127.0.0.1"),
         port=int(settings.get("RP_PORT", "8000")),
         log_level="info",
+        # By default uvicorn takes X-Forwarded-For from everybody on this host, and the adapter would not know.
+        proxy_headers=False,
     )
     handed_over = [socket.socket(fileno=int(settings["RP_FD"]))] if "RP_FD" in settings else None
     uvicorn.Server(config).run(sockets=handed_over)

@@ -14,6 +14,7 @@ from acrux.client import Accept, AcruxClient, Decision
 from acrux.client.facts import sha256_base64url
 from acrux.client.judging import ALGORITHMS, OTHER_KINDS, judge_locally, unsigned
 from acrux.oidc import id_tokens, keys
+from acrux.oidc.claims import InvalidToken
 
 NOW = datetime.now(UTC)
 
@@ -84,6 +85,50 @@ def test_unsigned(header) -> None:
     assert unsigned(token(header))
     found = judge_locally(decision(), claims(), NOW, id_token=token(header))
     assert (found.name, found.admit) == ("invalid", False)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['{"alg":"ES256"}.{"acr":"1","acr":"2"}', '{"alg":"none","alg":"ES256"}.{}', '{"alg":"ES256"}.{"a":{"b":1,"b":1}}'],
+)
+def test_two_readings(text) -> None:
+    """A token with a member twice is `invalid`, as at Acrux: the library that read it need not have read the same."""
+    found = judge_locally(decision(), claims(), NOW, id_token=in_base64(text))
+    assert (found.name, found.admit) == ("invalid", False)
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        "",
+        ".\xff",
+        "." + "[" * 3000,
+        ".[]",
+        '.{"x":NaN}',
+        ".\xef\xbb\xbf{}",
+        r'.{"sub":"\ud800"}',
+        r'.{"\ud800":1}',
+        '.{"x":1}}',
+    ],
+)
+def test_claims_that_acrux_could_not_read(payload) -> None:
+    """What Acrux reads as no JSON is `invalid` here too, whatever a library makes of it."""
+    found = judge_locally(decision(), claims(), NOW, id_token=in_base64('{"alg":"ES256"}' + payload))
+    assert (found.name, found.admit) == ("invalid", False)
+    text = base64.urlsafe_b64decode(in_base64(payload.removeprefix(".")) + "===")
+    assert isinstance(id_tokens._read_payload(text), InvalidToken)
+
+
+@pytest.mark.parametrize("beside", ["\n", " ", "!", "\x00", "\u00e9", "+", "/"])
+def test_characters_of_no_token(beside) -> None:
+    """What readers of base64 skip, or do not, is in no token."""
+    found = judge_locally(decision(), claims(), NOW, id_token=token({"alg": "ES256"}).replace(".", f"{beside}.", 1))
+    assert (found.name, found.admit) == ("invalid", False)
+
+
+def in_base64(text: str) -> str:
+    """The parts of a token, without its signature."""
+    return ".".join(base64.urlsafe_b64encode(part.encode("latin-1")).rstrip(b"=").decode() for part in text.split("."))
 
 
 def test_surrogates() -> None:

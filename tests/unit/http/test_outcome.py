@@ -154,6 +154,16 @@ async def test_id_tokens_are_verified_here(bed):
     assert good.json()["verdict"] == "satisfied"
 
 
+@pytest.mark.parametrize("id_token", ["a.b.c\n", "\x00", "e30.e30.\x7f", "\u00e9"])
+async def test_characters_of_no_token(bed, id_token):
+    """Whatever a provider put where its token should be: the log has the verdict."""
+    async with bed.client() as client:
+        decision = await decided(client)
+        path = f"/v1/decisions/{decision['decision_id']}/outcome"
+        response = await client.post(path, json={"ticket": decision["ticket"], "id_token": id_token})
+        assert (response.status_code, response.json()["verdict"]) == (200, "invalid")
+
+
 async def test_a_provider_that_is_gone_verifies_nothing(bed):
     """Without the provider no signature can be checked: nobody is admitted."""
     async with bed.client() as client:

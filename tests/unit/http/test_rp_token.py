@@ -266,6 +266,41 @@ async def test_a_broken_provider(rp, status):
     assert "id_token" not in response.text
 
 
+@pytest.mark.parametrize("status", [400, 401, 403, 429])
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"access_token": "at", "token_type": "Bearer"},
+        {"error": "invalid_grant", "id_token": "a.b.c"},
+        {"error": "invalid_grant", "Refresh_Token": "rt"},
+        b"access_token=at&token_type=bearer",
+        rb'{"a": 1, "a": 2, "acc\u0065ss_token": "at"}',
+    ],
+)
+async def test_a_refusal_with_tokens_in_it(rp, status, content):
+    """Some relying parties look for tokens before they look at the status, so a refusal that bears any is kept back."""
+    login = await begun(rp)
+    rp.provider.answers.append((status, content))
+    async with rp.browser(SERVER) as server:
+        response = await login.redeem(server)
+    assert response.status_code == 503
+    assert 'token"' not in response.text
+    assert "at&" not in response.text
+
+
+@pytest.mark.parametrize(
+    "content", [b"<h1>Forbidden</h1>", b"", {"error": "x", "error_description": "no access_token"}]
+)
+async def test_a_refusal_in_other_words(rp, content):
+    """A refusal that is no JSON, as a proxy in front of the provider makes it, or that speaks of tokens, passes."""
+    login = await begun(rp)
+    rp.provider.answers.append((403, content))
+    async with rp.browser(SERVER) as server:
+        response = await login.redeem(server)
+    assert response.status_code == 403
+    assert response.content == content if isinstance(content, bytes) else response.json() == content
+
+
 @pytest.mark.parametrize("content", [b"<html>", b"[]", {}, {"id_token": 7}, {"access_token": "at"}])
 async def test_no_id_token(rp, content):
     """Without an ID token nothing can be judged, so nothing gets out."""

@@ -127,6 +127,10 @@ HEAD, PAYLOAD, SIGNATURE = signed().split(".")
         (f"{HEAD}.{PAYLOAD[:-2]}AA.{SIGNATURE}", "no key"),
         (f"{HEAD}.{PAYLOAD}", "malformed"),
         (f"{HEAD}.{PAYLOAD}.{SIGNATURE}.x", "malformed"),
+        (f"{HEAD}.\n{PAYLOAD}.{SIGNATURE}", "malformed"),
+        (f"{HEAD}.{PAYLOAD}.{SIGNATURE}\n", "malformed"),
+        (f" {HEAD}.{PAYLOAD}.{SIGNATURE}", "malformed"),
+        (f"{HEAD}.{PAYLOAD}.{SIGNATURE[:9]}!{SIGNATURE[9:]}", "malformed"),
         ("", "malformed"),
         ("a.b.c", "malformed"),
         ("\ud800.b.c", "malformed"),
@@ -193,6 +197,33 @@ async def test_payload_is_strict_json() -> None:
         token = jwt.api_jws.encode(payload, PRIVATE["RSA"], "RS256", headers={"kid": "k1"})
         found = await verifier_of(Site(RSA_JWK)).verify(token, PROVIDER)
         assert isinstance(found, InvalidToken)
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        json.dumps(CLAIMS)[:-1] + ', "sub": "u-2"}',
+        json.dumps(CLAIMS)[:-1] + r', "s\u0075b": "u-2"}',
+        json.dumps(CLAIMS)[:-1] + ', "address": {"country": "DE", "country": "FR"}}',
+    ],
+)
+async def test_claims_with_two_readings(payload: str) -> None:
+    """A claim that is there twice (RFC 7519 section 4) makes a token `invalid`, however its name is written."""
+    token = jwt.api_jws.encode(payload.encode(), PRIVATE["RSA"], "RS256", headers={"kid": "k1"})
+    found = await verifier_of(Site(RSA_JWK)).verify(token, PROVIDER)
+    assert isinstance(found, InvalidToken)
+    assert "twice" in found.reason
+
+
+async def test_a_header_with_two_readings() -> None:
+    """The same goes for the header (RFC 7515 section 4), where a library may read `none`."""
+    signed_part = (
+        base64.urlsafe_b64encode(b'{"alg":"none","alg":"RS256","kid":"k1"}').rstrip(b"=") + b"." + PAYLOAD.encode()
+    )
+    signature = jwt.get_algorithm_by_name("RS256").sign(signed_part, PRIVATE["RSA"])
+    token = (signed_part + b"." + base64.urlsafe_b64encode(signature).rstrip(b"=")).decode()
+    found = await verifier_of(Site(RSA_JWK)).verify(token, PROVIDER)
+    assert found == InvalidToken("the ID token's header has a member twice")
 
 
 async def test_several_keys_of_one_name() -> None:

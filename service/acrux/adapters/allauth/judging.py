@@ -77,7 +77,7 @@ class AcruxOpenIDConnectOAuth2Adapter(OpenIDConnectOAuth2Adapter):
         """The claims, signature included: the library takes TLS for one, but a verdict given here must rest on it."""
         try:
             self._claims = self._verify(app, id_token)
-        except (OAuth2Error, PyJWTError, RequestException, KeyError, TypeError, ValueError) as failure:
+        except (OAuth2Error, PyJWTError, RequestException, KeyError, TypeError, ValueError, RecursionError) as failure:
             gate = gate_of_settings()
             raise gate.ended_by_library("", login_of(self.state), id_token, failure) from failure
         return self._claims
