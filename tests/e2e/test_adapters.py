@@ -149,8 +149,7 @@ def test_forged_addresses(company: Company, attacker: Agent, name: str) -> None:
     )
     attacker.client.headers.update({**forged, "forwarded": "for=10.0.0.1", "user-agent": f"Forging/{name}"})
     begin(attacker, company.parties[name])
-    record = company.service.newest(name, verdict=None)
-    assert record["facts"]["device.user_agent"] == f"Forging/{name}"
+    record = company.service.logged_with(name, "device.user_agent", f"Forging/{name}")
     assert record["facts"]["network.ip"] == "127.0.0.1"
 
 

@@ -165,6 +165,16 @@ class Service:
         seen = [(item["decision_id"], item["level"], item["verdict"]) for item in items]
         pytest.fail(f"decision {position} for {client} has no verdict {verdict}: {seen}")
 
+    def logged_with(self, client: str, fact: str, value: object) -> dict[str, Any]:
+        """The decision for a client that has this fact, once it is shipped."""
+        deadline = time.monotonic() + LOG_SECONDS
+        while time.monotonic() < deadline:
+            found = [item for item in self.decisions(client=client) if item["facts"].get(fact) == value]
+            if found:
+                return found[0]
+            time.sleep(0.1)
+        pytest.fail(f"no decision for {client} has {fact} {value!r}")
+
     def fallbacks(self, count: int) -> list[dict[str, Any]]:
         """What was reported of decisions that callers made in an outage, oldest first, once there are `count` of it.
 
