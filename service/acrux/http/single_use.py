@@ -61,9 +61,12 @@ class Use:
             return False
         if not self.services.log.available:
             raise _unavailable(self.services)
+        database = self.services.database
+        # Alone a claim is one statement; only with something beside it takes a transaction.
+        write = database.write_alone if beside is None else database.write
         try:
             claimed = await self.shared.ask(
-                lambda: self.services.database.write(lambda transaction: self._claim(transaction, beside)),
+                lambda: write(lambda transaction: self._claim(transaction, beside)),
                 timeout_seconds=CLAIM_TIMEOUT_SECONDS,
             )
         except Away:
