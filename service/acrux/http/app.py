@@ -1,12 +1,14 @@
-"""The ASGI application: Decide in front, FastAPI behind it, one envelope around both. No route's meaning."""
+"""The ASGI application: Decide and the token guard in front, FastAPI behind, one envelope. No route's meaning."""
 
 import asyncio
+import re
 from typing import Any, Final
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
+from starlette.middleware.errors import ServerErrorMiddleware
 from starlette.routing import Match
 
 import acrux
@@ -52,6 +54,10 @@ ROUTERS: Final = (
     docs_page.router,
 )
 _DECIDE_PATH: Final = "/v1/decisions"
+_TOKEN_PATH: Final = re.compile(r"/rp/([^/]+)/token")
+_TOKEN_ROUTE: Final = next(
+    route for route in rp.router.routes if isinstance(route, APIRoute) and route.operation_id == "rp_token"
+)
 _UNROUTED: Final = "none"
 _CODES: Final = {404: Code.NOT_FOUND, 405: Code.METHOD_NOT_ALLOWED}
 
@@ -63,13 +69,15 @@ class Application:
         protocol: how the server shall speak HTTP, so that what is no request is answered as everything else is.
     """
 
-    __slots__ = ("_api", "_decide", "_services")
+    __slots__ = ("_api", "_decide", "_redeem", "_services")
     protocol: Final = Protocol
 
     def __init__(self, services: Services, api: FastAPI, decide: DecideRoute) -> None:
         self._services = services
         self._api = api
         self._decide = decide
+        # Every login of the guard's waits for this route: it does without FastAPI, which takes a fair part of its time.
+        self._redeem = ServerErrorMiddleware(_redeem, handler=_on_defect)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves one request (ASGI 3)."""
@@ -101,7 +109,18 @@ class Application:
                 message = {**message, "body": b""}
             await send(message)
 
-        await self._api(inner, receive, send_in_envelope)
+        found = _TOKEN_PATH.fullmatch(scope["path"]) if scope["method"] == "POST" else None
+        if found is None:
+            await self._api(inner, receive, send_in_envelope)
+        else:
+            inner |= {"app": self._api, "route": _TOKEN_ROUTE, "path_params": {"client": found[1]}}
+            await self._redeem(inner, receive, send_in_envelope)
+
+
+async def _redeem(scope: Scope, receive: Receive, send: Send) -> None:
+    """A token request, as its route in FastAPI would answer it."""
+    response = await rp.token(Request(scope, receive), scope["path_params"]["client"])
+    await response(scope, receive, send)
 
 
 async def _live(receive: Receive, send: Send) -> None:
