@@ -436,3 +436,23 @@ async def test_a_log_that_fails(rp):
         bypass = await Login().redeem(server)
     assert (response.status_code, bypass.status_code) == (503, 503)
     assert "id_token" not in response.text
+
+
+async def test_a_defect_at_the_token_endpoint(rp, monkeypatch):
+    """Before FastAPI too a defect has the form of a problem, is counted at its route, and goes on to the server."""
+
+    async def fail(*_anything):
+        raise RuntimeError("s3cr3t")
+
+    login = await begun(rp)
+    monkeypatch.setattr("acrux.http.rp.redeem", fail)
+    transport = httpx.ASGITransport(rp.app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://acrux.example.com") as server:
+        response = await login.redeem(server)
+    assert (response.status_code, response.json()["code"]) == (500, "defect")
+    assert response.headers["cache-control"] == "no-store"
+    assert "s3cr3t" not in response.text
+    assert rp.services.metrics.requests["rp_token", 500] == 1
+    async with rp.browser(SERVER) as server:
+        with pytest.raises(RuntimeError):
+            await login.redeem(server)
